@@ -62,6 +62,7 @@
 //! - `oauth-client`: sign-in for the client, `client::SignIn`; tokens for other servers, `downstream::Downstream`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `functions`: a backend that runs function apps, `functions::App`.
+//! - `proxy`: any HTTP application behind the access checks, as it is, `proxy::Proxy`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -108,6 +109,8 @@ pub mod prelude;
 pub mod private_file;
 #[cfg(feature = "authorization-server")]
 mod provider;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod session;

@@ -177,6 +177,9 @@ def mute(client, cell):
     else:
         demand(result.get("isError") is True, f"an answer that was not given: {result}")
     demand(not call.asked, "the client is asked")
+    if cell.up == E:
+        declared = json.loads(client.text("seen"))["io.modelcontextprotocol/clientCapabilities"]
+        demand(declared == {}, f"the server is told that the client can be asked: {declared}")
 
 
 def meta(client, cell):

@@ -109,7 +109,7 @@ def back_off(stage, revision):
     time.sleep(5)
     starts, used = len(stage.journal("start")) - before, stage.gate.processor_time() - used
     demand(starts > 0, "the child is not started again")
-    demand(starts <= 24, f"{starts} starts in 5 s")
+    demand(starts <= 14, f"{starts} starts in 5 s")
     demand(used < 2.5, f"{used:.1f} s of processor time in 5 s")
     stage.path("off").unlink()
     comes_back(stage, revision, len(stage.journal("start")))

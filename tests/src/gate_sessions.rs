@@ -112,6 +112,38 @@ async fn late_question_of_one_callers_call_never_reaches_another_caller() {
     }
 }
 
+/// A legacy server with one tool. After it has answered the call of "first", it asks a question.
+fn asks_afterwards() -> ServerCommand {
+    let text = r#"answer() { echo '{"jsonrpc":"2.0","id":'$id',"result":{"content":[{"type":"text","text":"'$1'"}]}}'; }
+        while read -r line; do
+            id=${line#*'"id":'}; id=${id%%,*}
+            case "$line" in
+            *'"server/discover"'*) echo '{"jsonrpc":"2.0","id":'$id',"error":{"code":-32601,"message":"no"}}' ;;
+            *'"initialize"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}}' ;;
+            *tools/list*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"tools":[{"name":"t","inputSchema":{"type":"object"}}]}}' ;;
+            *'"ping"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{}}' ;;
+            *notifications/*|*'"late"'*) ;;
+            *first*)
+                answer done
+                sleep 0.3
+                echo '{"jsonrpc":"2.0","id":"late","method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}' ;;
+            *second*) answer alone ;;
+            esac
+        done"#;
+    ServerCommand::new("sh", ["-c", text])
+}
+
+#[tokio::test]
+async fn question_that_an_upstream_asks_after_its_answer_does_not_reach_the_next_caller() {
+    let url = served(gate(false, Bridge::command("there", asks_afterwards()))).await;
+    let (first, second) = (keyed(&url, NEW, None).await, keyed(&url, NEW, None).await);
+    until(async || !names(&first, List::Tools, "name").await.is_empty()).await;
+    for _ in 0..3 {
+        assert_eq!(unasked(first.start(named("first"))).await, "done");
+        assert_eq!(unasked(second.start(named("second"))).await, "alone");
+    }
+}
+
 #[tokio::test]
 async fn late_question_reaches_no_caller_of_a_child_that_all_callers_share() {
     let mark = directory("shared").join("mark");

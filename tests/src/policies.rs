@@ -9,7 +9,9 @@ use attache_host::auth::Auth;
 use attache_host::backend::Kind;
 use attache_host::bridge::Bridge;
 use attache_host::client::{Client, Error, Filter, List, Notice, RawJson, Request, Version};
+use attache_host::http::Door;
 use attache_host::policy::{HiddenBy, Pins, Policy};
+use attache_host::proxy::{Proxy, RoutePattern, Routes, Upstream};
 use attache_host::{Changes, CompletionRequest, Ctx, NoArgs, Prompt, Resource, Server, ServerBuilder, Tool};
 use axum::http::HeaderValue;
 use base64::Engine;
@@ -51,6 +53,7 @@ fn offering(prefix: &str) -> ServerBuilder {
 enum Home {
     Program,
     Bridge(Version),
+    Proxy,
 }
 
 /// A rule, and the entries that it leaves to a caller without permissions and to one with them.
@@ -91,9 +94,35 @@ async fn cell(row: &Row, home: Home) -> (String, Changes) {
             let server = Server::new("gate", "1").subscriptions().backend_with_policy("p_", bridge, (row.policy)());
             return (served(server.auth(Auth::platform_principal())).await, changes);
         }
+        Home::Proxy => {
+            let upstream = offering("p_");
+            let changes = upstream.changes();
+            return (proxied(&served(upstream).await, (row.policy)()).await, changes);
+        }
     };
     let changes = server.changes();
     (served(server.auth(Auth::platform_principal())).await, changes)
+}
+
+/// Serves the application at a URL through a proxy with a policy, to callers that a platform has authenticated.
+async fn proxied(url: &str, policy: Policy) -> String {
+    behind(url, policy, Door::new(Auth::platform_principal())).await
+}
+
+/// Serves it to everyone.
+async fn proxied_for_all(url: &str, policy: Policy) -> String {
+    behind(url, policy, Door::open()).await
+}
+
+async fn behind(url: &str, policy: Policy, door: Door) -> String {
+    let origin = url.trim_end_matches("/mcp");
+    let proxy = Proxy::new(Upstream::url(origin).expect("a URL")).policy(policy);
+    let pattern = RoutePattern::parse("/mcp").expect("a pattern");
+    let routes = Routes::none().add(pattern, proxy, door);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback_service(routes)).await });
+    url
 }
 
 /// A client. Its caller has these claims.
@@ -209,7 +238,8 @@ async fn check(row: &Row, home: Home, version: Version) {
         let lists = listed(&client).await;
         // MCP 2025-03-26 changelog: annotations of tools are new, so an older server has none that
         // read_only could believe.
-        let is_plain = row.tools_only && home == Home::Bridge(Version::V2024_11_05);
+        let is_plain = row.tools_only
+            && (home == Home::Bridge(Version::V2024_11_05) || home == Home::Proxy && version == Version::V2024_11_05);
         for (word, exists) in ["get", "set"].into_iter().zip(row.exist) {
             let exists = exists && !is_plain;
             let expected =
@@ -261,6 +291,15 @@ async fn each_rule_holds_for_each_operation_in_each_revision_behind_a_bridge() {
 }
 
 #[tokio::test]
+async fn each_rule_holds_for_each_operation_in_each_revision_of_an_application_behind_a_proxy() {
+    for row in ROWS {
+        for version in REVISIONS {
+            check(row, Home::Proxy, version).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn uri_of_a_template_is_read_only_in_spellings_that_the_policy_permits() {
     let policy = Policy::new().allow(["at://t/*"]).deny(["at://t/secret*"]).scope("at://t/own*", "own");
     let template = Resource::new("at://t/{id}", "t", "text/plain", |_, _: Ctx| async { "ran" });
@@ -288,9 +327,10 @@ async fn uri_of_a_template_is_read_only_in_spellings_that_the_policy_permits() {
 #[tokio::test]
 async fn refusal_for_a_scope_of_a_policy_has_the_challenge_of_a_step_up() {
     let policy = Policy::new().scope("p_set", "write").scope("p_*", "use").scope("at://set/*", "write");
-    let url = served(offering("p_").policy(policy).auth(Auth::platform_principal())).await;
-    for version in REVISIONS {
-        let client = caller(&url, version, &[("scp", "use")]).await;
+    let direct = served(offering("p_").policy(policy.clone()).auth(Auth::platform_principal())).await;
+    let proxied = proxied(&served(offering("p_")).await, policy).await;
+    for (url, version) in [&direct, &proxied].into_iter().flat_map(|url| REVISIONS.map(|version| (url, version))) {
+        let client = caller(url, version, &[("scp", "use")]).await;
         let subscription = match version.is_modern() {
             true => client.listen(Filter::lists().resource("at://set/one")).await.map(|_| RawJson::empty_object()),
             false => client.request(Request::new("resources/subscribe").text("uri", "at://set/one")).await,
@@ -307,11 +347,19 @@ async fn refusal_for_a_scope_of_a_policy_has_the_challenge_of_a_step_up() {
 
 #[tokio::test]
 async fn message_of_a_batch_that_the_policy_forbids_is_refused_by_itself() {
-    let url = served(offering("p_").policy(Policy::new().deny(["p_set*"]))).await;
+    let policy = || Policy::new().deny(["p_set*"]);
+    let direct = served(offering("p_").policy(policy())).await;
+    let open = proxied_for_all(&served(offering("p_")).await, policy()).await;
+    for url in [direct, open] {
+        forbidden_message_is_refused_by_itself(&url).await;
+    }
+}
+
+async fn forbidden_message_is_refused_by_itself(url: &str) {
     let call =
         |id: u32, tool: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}});
     let batch = json!([call(1, "p_get"), call(2, "p_set"), call(3, "p_get")]).to_string();
-    let answer = post(&url, batch).await;
+    let answer = post(url, batch).await;
     let answers = answer.as_array().expect("an array");
     let outcome = |id: u32| {
         let answer = answers.iter().find(|answer| answer["id"] == id).expect("an answer for each");

@@ -120,6 +120,21 @@ impl<'a> Value<'a> {
         Ok(item.of(text))
     }
 
+    /// Returns the value of a text that was checked before: the [`raw`](Self::raw) bytes of another
+    /// value. Its bytes are not checked again. Of any other text, the value is empty or broken, but
+    /// reading it does not panic.
+    pub fn of_checked(raw: &'a [u8]) -> Self {
+        let kind = match raw.first() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'-' | b'0'..=b'9') => Kind::Number,
+            _ => Kind::Null,
+        };
+        Self { kind, escaped: kind == Kind::String && raw.contains(&b'\\'), raw }
+    }
+
     /// Returns the kind of the value.
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -452,6 +467,20 @@ mod tests {
         }
         for text in ["", " ", "]", "}", ",", ":", "+1", "N", "x"] {
             assert_eq!(Reader::new(text.as_bytes()).unwrap().kind(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn value_of_a_text_that_was_checked_is_the_value_that_was_read() {
+        for text in ["null", "true", "false", "-1", "0.5", "\"a\"", "\"a\\n\"", "[1]", "{\"a\":1}", "\"\""] {
+            let (read, checked) = (Value::parse(text.as_bytes()).unwrap(), Value::of_checked(text.as_bytes()));
+            assert_eq!((checked.kind(), checked.raw()), (read.kind(), read.raw()), "{text}");
+            assert_eq!(checked.escaped, read.escaped, "{text}");
+        }
+        for text in ["", "{", "[", "\"", "-", "t", "x", "{\"a\"", "\"\\"] {
+            let broken = Value::of_checked(text.as_bytes());
+            assert!(broken.member("a").is_none() && broken.text().is_none(), "{text}");
+            let _ = (broken.integer(), broken.bool());
         }
     }
 

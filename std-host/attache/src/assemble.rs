@@ -4,15 +4,17 @@ use super::auth::{self, KeyFiles, OwnIssuer};
 use super::config::{Backend, Config, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
+use super::proxy::{self, PreparedApp, Proxied, Site};
 use super::reach::{Reach, url};
 use super::sign_in::{self, Store};
 use super::sign_in_pages;
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::{Issuer, IssuerSettings, Unauthenticated};
 use attache_host::backend::Backends;
+use attache_host::proxy::Proxy;
 use attache_host::serve::{Ready, TlsFiles, key_administration, not_found};
 use attache_host::sign_in::SignIn;
-use attache_host::{Changes, Limits, Rate, ServerBuilder};
+use attache_host::{Changes, Limits, Rate, Server, ServerBuilder};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -36,6 +38,10 @@ pub(super) struct Assembled {
     pub(super) changes: Vec<Changes>,
     /// The backends of each server of the configuration, which `connect` starts.
     pub(super) backends: Vec<Backends>,
+    /// The applications of proxies, which are started before the first request is served.
+    pub(super) apps: Vec<PreparedApp>,
+    /// The proxies whose policies can be replaced, by the paths of their servers.
+    pub(super) proxies: Vec<(String, Proxy)>,
     pub(super) ready: Ready,
     pub(super) limits: Limits,
 }
@@ -74,14 +80,31 @@ pub(super) fn assemble(
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
     let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
-    let mut root = None;
+    let (mut root, ready, mut apps, mut proxies) = (None, Ready::default(), Vec::new(), Vec::new());
     for endpoint in &config.servers {
         faults.or_default(endpoint.check_policies());
         let tls = config.tls.as_ref();
         let exposed =
             exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
         faults.or_default(exposed);
-        let server = served(make, endpoint, reach);
+        if let Some(proxied) = &endpoint.proxy {
+            let site = Site {
+                endpoint,
+                hosts: hosts(endpoint, reach),
+                url: url(reach.address, &endpoint.resource_path(), tls),
+                limits: &limits,
+                credentials: (own.as_ref(), pages.as_ref()),
+            };
+            match proxy::routes(&site, proxied, &mut key_files, &ready) {
+                Ok(proxied) => proxies.push(proxied),
+                Err(fault) => faults.add(fault),
+            }
+        }
+        let server = match endpoint.proxy {
+            // A server without entries, which only tells where clients get their tokens.
+            Some(_) => metadata_server(endpoint, reach),
+            None => served(make, endpoint, reach),
+        };
         let server = server
             .and_then(|server| protected(server, endpoint, reach, tls, &mut key_files, (own.as_ref(), pages.as_ref())));
         let server = match server {
@@ -98,10 +121,19 @@ pub(super) fn assemble(
         }
         changes.push(server.changes());
         backends.push(server.backends());
-        router = router.merge(server.endpoint());
+        if endpoint.proxy.is_none() {
+            router = router.merge(server.endpoint());
+        }
     }
     if let (Some(root), false) = (root, mounted.contains(METADATA)) {
         router = router.merge(root);
+    }
+    let has_proxy_at_root = proxies.iter().any(|proxied| proxied.path == "/");
+    let mut policies = Vec::new();
+    for Proxied { path, routes, mcp, app } in proxies {
+        router = proxy::mount(router, &path, routes);
+        apps.extend(app);
+        policies.push((path, mcp));
     }
     if let Some(pages) = &pages {
         router = pages.around(router);
@@ -120,10 +152,18 @@ pub(super) fn assemble(
         router = router
             .route("/", get(move || core::future::ready((StatusCode::NOT_FOUND, text.clone()))).fallback(not_found));
     }
-    let ready = Ready::default();
-    let [router, beside] =
-        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
-    Ok(Assembled { router, beside, changes, backends, ready, limits })
+    let [router, beside] = by_admission(router, config, reach).map(|router| {
+        let router = router.merge(ready.routes());
+        if has_proxy_at_root { router } else { router.fallback(not_found) }
+    });
+    Ok(Assembled { router, beside, changes, backends, apps, proxies: policies, ready, limits })
+}
+
+/// A server for the metadata of a proxy, which names the authorization servers of its callers.
+fn metadata_server(endpoint: &ServerConfig, reach: &Reach) -> Result<ServerBuilder, Fault> {
+    let server = Server::new(endpoint.name(), env!("CARGO_PKG_VERSION")).path(&endpoint.path);
+    let server = server.map_err(|error| Fault::of(error.to_string()))?;
+    Ok(server.hosts(hosts(endpoint, reach)).origins(endpoint.origins.clone()))
 }
 
 /// The text for a person who opens the root of the server in a browser. `None` if a server has this
@@ -253,7 +293,7 @@ fn protected(
     if protection.policies.iter().any(|policy| is_any(policy) && !is_own(&policy.issuer)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
-    let url = url(reach.address, path, tls);
+    let url = url(reach.address, &endpoint.resource_path(), tls);
     match auth::of(endpoint, &url, key_files, own, pages)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),

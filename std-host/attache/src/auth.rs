@@ -4,7 +4,7 @@ use super::config::{Protection, ServerConfig};
 use super::fault::Fault;
 use super::text;
 use attache_core::auth::{ANY, Gate};
-use attache_host::auth::key_file::KeyFile;
+use attache_host::auth::key_file::{KeyFile, Level};
 use attache_host::auth::{Auth, Issuer, IssuerSettings, Keys, Revocations, Tokens, Unauthenticated};
 use attache_host::sign_in::SignIn;
 use core::fmt;
@@ -36,11 +36,25 @@ pub(super) fn of(
     own: Option<&OwnIssuer>,
     pages: Option<&Arc<SignIn>>,
 ) -> Result<Option<Auth>, Fault> {
+    of_level(endpoint, Some(&endpoint.protection.key_level), url, key_files, (own, pages))
+}
+
+/// Returns the credentials that callers of a part of an endpoint need. They need a key of this level; `None` for no key.
+pub(super) fn of_level(
+    endpoint: &ServerConfig,
+    level: Option<&Level>,
+    url: &str,
+    key_files: &mut KeyFiles,
+    (own, pages): (Option<&OwnIssuer>, Option<&Arc<SignIn>>),
+) -> Result<Option<Auth>, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
-    let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
+    let keys = key_file.zip(level).map(|(key_file, level)| key_file.keys_for(level.clone(), path));
     let tokens = tokens(protection, url, own)?;
     let pages = pages.filter(|_| protection.signs_people_in && !matches!(protection.gate, Some(Gate::Open(_))));
+    if level.is_none() && tokens.is_none() && pages.is_none() && !protection.vouched {
+        return Ok(None);
+    }
     let auth = match (protection.gate, tokens, keys) {
         (gate, None, keys) if let Some(pages) = pages => of_sessions(pages, gate, keys),
         _ if protection.vouched => Auth::platform_principal(),

@@ -90,7 +90,8 @@ impl Fleet {
     pub(super) async fn start(&self, config: &Config, servers: &[Backends]) -> Result<(), Fault> {
         let supervision = supervision(config);
         let mut faults = Faults::default();
-        for (endpoint, handle) in config.servers.iter().zip(servers) {
+        let bridged = config.servers.iter().zip(servers).filter(|(endpoint, _)| endpoint.proxy.is_none());
+        for (endpoint, handle) in bridged {
             let mut backends = Vec::new();
             for backend in &endpoint.backends {
                 let made = faults.or_none(self.make(backend, &supervision));

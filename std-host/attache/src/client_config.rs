@@ -132,7 +132,8 @@ fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
 /// The URL that clients use: the public URL if it is set, otherwise one with the first allowed
 /// host, otherwise the address.
 pub(super) fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
-    let ServerConfig { path, hosts, protection, .. } = endpoint;
+    let ServerConfig { hosts, protection, .. } = endpoint;
+    let path = &endpoint.resource_path();
     if let Some(resource) = &protection.resource {
         return resource.clone();
     }

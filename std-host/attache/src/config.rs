@@ -4,6 +4,7 @@
 mod backend;
 mod checks;
 mod flags;
+mod given;
 mod layers;
 mod names;
 mod paths;
@@ -11,6 +12,7 @@ mod pins;
 mod policy;
 mod protection;
 mod providers;
+mod proxy;
 mod schema;
 mod secret;
 mod settings;
@@ -28,6 +30,7 @@ pub(super) use pins::{BackendId, Definitions, PinsFile, word};
 pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
 pub(super) use providers::ProviderConfig;
+pub(super) use proxy::{ProxyConfig, RouteAccess, RouteRule, Upgrades};
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 pub(super) use settings::basic as basic_settings;
@@ -121,6 +124,8 @@ pub struct ServerConfig {
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
     pub(super) backends: Vec<Backend>,
+    /// The settings of a proxy. `None` for an MCP server.
+    pub(super) proxy: Option<ProxyConfig>,
     /// The policy for everything that the server offers.
     rules: PolicyRules,
     path_origin: Origin,
@@ -159,6 +164,11 @@ impl ServerConfig {
         self.rules.policy()
     }
 
+    /// Whether the server has rules of a policy.
+    pub(super) const fn has_policy(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
@@ -178,6 +188,12 @@ impl ServerConfig {
 
     pub(super) const fn path_origin(&self) -> &Origin {
         &self.path_origin
+    }
+
+    /// The path of the URL that clients are told: the first MCP path of a proxy, or the path of the endpoint.
+    pub(super) fn resource_path(&self) -> String {
+        let mcp = self.proxy.as_ref().and_then(|proxy| proxy.mcp_paths.first());
+        mcp.map_or_else(|| self.path.clone(), |pattern| pattern.literal_start())
     }
 
     /// Returns the path of the endpoint (`path`), with its leading slash.
@@ -346,7 +362,7 @@ impl Layers {
         let all = SETTINGS.iter().flat_map(|setting| servers().map(move |server| (setting, self.get(setting, server))));
         let written = all.filter(|(_, given)| given.origin != Origin::Default);
         written
-            .map(|(setting, layers::Given { texts, origin })| {
+            .map(|(setting, given::Given { texts, origin })| {
                 let file = texts.into_iter().next().filter(|_| setting.kind == Kind::File);
                 Written { key: setting.key, file, origin }
             })
@@ -409,9 +425,12 @@ impl Layers {
                 let what = format!("there is no tool {unknown:?}: choose from {}", TOOLS.join(", "));
                 faults.add(Fault::at(self.given("tools", number).origin, what));
             }
+            let backends = number.map(|number| self.backends(number)).unwrap_or_default();
+            let proxy = faults.or_default(self.proxy(number, &backends));
             match self.protection(number) {
                 Err(fault) => faults.add(fault),
                 Ok(protection) => endpoints.push(ServerConfig {
+                    proxy,
                     path: text("path").unwrap_or_default(),
                     http_sse: text("http_sse").as_deref() == Some("true"),
                     name: text("name").unwrap_or_default(),
@@ -420,7 +439,7 @@ impl Layers {
                     hosts: texts("allow_host"),
                     origins: texts("allow_origin"),
                     protection,
-                    backends: number.map(|number| self.backends(number)).unwrap_or_default(),
+                    backends,
                     rules: self.rules(number),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
@@ -430,7 +449,7 @@ impl Layers {
         endpoints
     }
 
-    fn given(&self, key: &str, server: Option<usize>) -> layers::Given {
+    fn given(&self, key: &str, server: Option<usize>) -> given::Given {
         let setting = SETTINGS.iter().find(|setting| setting.key == key);
         self.get(setting.expect("a key of the table"), server)
     }

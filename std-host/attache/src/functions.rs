@@ -1,5 +1,6 @@
 //! `attache functions`: runs a function app, whose MCP triggers become tools, resources and prompts.
 
+mod handler;
 mod http;
 mod new;
 
@@ -14,7 +15,8 @@ use super::settings::Settings;
 use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::{Backend, Kind};
-use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
+use attache_host::functions::{App, AppBuilder, HostFile, HttpLevel, StartError, WithHeadersLayer};
+use attache_host::proxy::AppCommand;
 use axum::Router;
 use clap::{Args, Subcommand};
 use core::cell::{Cell, OnceCell};
@@ -26,8 +28,9 @@ use std::sync::Arc;
 /// Run a function app, as it is, without its platform: its MCP triggers become tools, resources and prompts
 ///
 /// DIR has the host.json of the app, and its code in Python (v2 model) or Node.js (v4 model), or the build output of
-/// a .NET isolated app. Every setting of `attache serve` holds here too, such as keys, tokens and TLS. The server
-/// listens on 127.0.0.1:7071 at /runtime/webhooks/mcp unless told otherwise.
+/// a .NET isolated app. An app whose host.json has the profile mcp-custom-handler, or routes for its custom handler, is a server
+/// of its own: its handler is started, and gets the requests as they are. Every setting of `attache serve` holds here too, such as keys, tokens and TLS. The server
+/// listens on 127.0.0.1:7071 at /runtime/webhooks/mcp unless told otherwise; a handler has its own paths.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Functions {
@@ -73,6 +76,9 @@ impl Functions {
         }
         let builder = self.builder()?;
         let layers = self.serve.settings.layers()?;
+        if let Some(routes) = builder.host().handler_routes() {
+            return self.run_handler(&builder, layers, &routes);
+        }
         let config = config(layers, self.directory(), builder.host())?;
         check_key(&config, builder.host())?;
         let config = self.serve.with_tools(config)?;
@@ -107,6 +113,22 @@ impl Functions {
         self.serve.run_after(&config, read, &make, start, &wrap)
     }
 
+    /// Serves an app whose custom handler is a server of its own.
+    fn run_handler(self, app: &AppBuilder, layers: Layers, routes: &[(String, HttpLevel)]) -> Result<(), Problem> {
+        if self.worker.is_some() || self.processes.is_some() {
+            complain(
+                "warning: --worker and --processes have no effect on a custom handler that is a server of its own",
+            );
+        }
+        app.host().ignored.iter().for_each(|what| complain(&format!("warning: {what}")));
+        let config = handler::config(layers, self.directory(), app, routes)?;
+        let make = |config: &ServerConfig| Server::new(config.name(), "1.0.0");
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        let (app, routes) = (app.clone(), routes.to_vec());
+        let read: Read = Box::new(move || handler::config(serve.settings.layers_again()?, &directory, &app, &routes));
+        self.serve.run_after(&config, read, &make, async { Ok(()) }, &|router| router)
+    }
+
     /// Reads the configuration again.
     fn reader(&self, host: HostFile) -> Read {
         let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
@@ -137,30 +159,40 @@ impl Functions {
 }
 
 /// The configuration of an app, with the defaults of the platform.
-fn config(mut layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
+fn config(layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
+    let defaults = [("path", "/runtime/webhooks/mcp"), ("auth.key_level", "system")];
+    Ok(with_defaults(layers, directory, host, &defaults)?.config()?)
+}
+
+/// Adds the defaults of the platform for all apps, and these.
+fn with_defaults(
+    mut layers: Layers,
+    directory: &Path,
+    host: &HostFile,
+    defaults: &[(&str, &str)],
+) -> Result<Layers, Fault> {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
     let mut faults = Faults::default();
-    let defaults = [
-        ("listen", "127.0.0.1:7071".to_owned()),
-        ("path", "/runtime/webhooks/mcp".to_owned()),
-        ("name", host.server_name.clone().unwrap_or_else(own)),
-        ("auth.key_level", "system".to_owned()),
-    ];
-    for (key, text) in defaults {
-        faults.or_default(layers.set_default(key, text));
+    let name = host.server_name.clone().unwrap_or_else(own);
+    for (key, text) in [("listen", "127.0.0.1:7071"), ("name", name.as_str())].iter().chain(defaults) {
+        faults.or_default(layers.set_default(key, (*text).to_owned()));
     }
     if let Some(text) = &host.instructions {
         faults.or_default(layers.set_default("instructions", text.clone()));
     }
-    faults.end()?;
-    Ok(layers.config()?)
+    faults.end().map(|()| layers)
 }
 
 /// Returns the configuration of the app in a directory, and the version in its `host.json`.
 pub(super) fn config_of(settings: &Settings, directory: &Path) -> Result<(Config, Option<String>), Problem> {
-    let host = HostFile::read(directory).map_err(|error| Fault::of(error.to_string()))?;
-    Ok((config(settings.layers()?, directory, &host)?, host.server_version))
+    let app = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
+    let (layers, version) = (settings.layers()?, app.host().server_version.clone());
+    let config = match app.host().handler_routes() {
+        Some(routes) => handler::config(layers, directory, &app, &routes)?,
+        None => config(layers, directory, app.host())?,
+    };
+    Ok((config, version))
 }
 
 fn unset(name: &str) -> Fault {
@@ -171,9 +203,7 @@ fn unset(name: &str) -> Fault {
 fn check_key(config: &Config, host: &HostFile) -> Result<(), Fault> {
     let needs_key = !host.is_anonymous && !config.listen.is_local();
     let [server] = config.servers.as_slice() else {
-        return Err(Fault::of(
-            "attache functions serves one path: the configuration file may have one [[server]]".to_owned(),
-        ));
+        return Err(Fault::of(ONE_SERVER.to_owned()));
     };
     let is_open = matches!(server.protection.gate, Some(Gate::Open(_)));
     if needs_key && server.protection.keys_file.is_none() && !is_open {
@@ -186,6 +216,8 @@ fn check_key(config: &Config, host: &HostFile) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+const ONE_SERVER: &str = "attache functions serves one app: the configuration file may have one [[server]]";
 
 /// Prints what an app has written before it failed, and returns the advice.
 fn explain(error: &StartError) -> Problem {
@@ -204,6 +236,11 @@ pub(super) fn check(directory: &Path) -> Result<(), Problem> {
     let builder = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
     runtime.block_on(async {
+        if builder.host().handler_routes().is_some() {
+            let handler = AppCommand::handler(&builder).map_err(|error| explain(&error))?;
+            handler.started().await.map_err(|error| explain(&error))?.stop().await;
+            return Ok(());
+        }
         let app = builder.start().await.map_err(|error| explain(&error))?;
         print_entries(&app);
         app.stop().await;

@@ -42,6 +42,7 @@ mod pin;
 mod print;
 mod problem;
 mod provision;
+mod proxy;
 mod reach;
 mod reference;
 mod reload;

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::secret_filter::SecretFilter;
 use super::system::Reload;
 use attache_host::children::Supervision;
+use attache_host::proxy::Proxy;
 use attache_host::serve::Certificate;
 use std::sync::{Arc, OnceLock};
 use watched::Watched;
@@ -46,6 +47,8 @@ pub(super) struct Reloadable {
     supervision: Arc<OnceLock<Supervision>>,
     /// The paths of the servers with which the program was started.
     servers: Vec<String>,
+    /// The proxies of applications, by the paths of their servers.
+    proxies: Vec<(String, Proxy)>,
 }
 
 impl Reloadable {
@@ -54,6 +57,7 @@ impl Reloadable {
         source: Source,
         certificate: Option<Certificate>,
         observability: &Observability,
+        proxies: Vec<(String, Proxy)>,
     ) -> Self {
         Self {
             source,
@@ -64,6 +68,7 @@ impl Reloadable {
             settings: config.settings.clone(),
             supervision: Arc::clone(&config.children.supervision),
             servers: config.servers.iter().map(|server| server.path.clone()).collect(),
+            proxies,
         }
     }
 
@@ -104,6 +109,11 @@ impl Reloadable {
         faults.end()?;
         self.filter.learn(&config);
         let changed = self.fleet.change(&config).await?;
+        for (path, proxy) in &self.proxies {
+            if let Some(server) = server_at(&config, path) {
+                proxy.replace_policy(server.policy());
+            }
+        }
         self.report_restarts(&config);
         Ok(changed)
     }
@@ -115,6 +125,12 @@ impl Reloadable {
         }
         for server in config.servers.iter().filter(|server| !self.servers.iter().any(|path| path == server.path())) {
             tracing::warn!(path = server.path(), "a server was added to the configuration: restart to serve it");
+        }
+        for (path, proxy) in &self.proxies {
+            // A proxy without a policy holds no requests, and its routes are built without one.
+            if server_at(config, path).is_some_and(|server| server.has_policy() && !proxy.has_policy()) {
+                tracing::warn!(path, "a policy was added to a proxy that had none: restart to put it in force");
+            }
         }
         for setting in config.settings.iter().filter(|setting| setting.needs_restart(&self.settings)) {
             let (key, place) = (setting.key, &setting.given.origin);

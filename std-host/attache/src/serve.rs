@@ -8,6 +8,7 @@ use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
+use super::proxy::RunningApps;
 use super::reach::{Reach, url};
 use super::reload::{Read, Reloadable, Source};
 use super::settings::Settings;
@@ -159,6 +160,10 @@ async fn over_stdio(
     // Takes the signals before reading: the first process of a container receives only the signals
     // for which it has a handler.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
+    if first.proxy.is_some() {
+        let what = "an application in mode = \"proxy\" is served over HTTP alone: remove --stdio";
+        return Err(Fault::at(first.path_origin().clone(), what.to_owned()).into());
+    }
     let server = sealed(made(make, first)?, first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
@@ -227,7 +232,9 @@ async fn http(
     let assembled = assemble(config, &reach, make, watch, &store).map_err(|fault| faults.add(fault)).ok();
     let tls = faults.or_default(certificate(config));
     faults.end().map_err(|fault| fault.placed(&config.written))?;
-    let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
+    let Some(Assembled { router, beside, changes, backends, apps, proxies, ready, limits }) = assembled else {
+        return Ok(());
+    };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let reload = system::Reload::take().map_err(Problem::Signals)?;
@@ -237,16 +244,19 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
+    let apps = RunningApps::start(config, apps).await?;
     let fleet = observability.fleet.clone();
     if let Err(fault) = fleet.start(config, &backends).await {
         disconnect(backends).await;
+        apps.stop().await;
         return Err(fault.into());
     }
     ready.require({
         let fleet = fleet.clone();
         move || fleet.unready()
     });
-    tokio::spawn(Reloadable::new(config, source, tls.clone(), observability).follow(reload));
+    let reloadable = Reloadable::new(config, source, tls.clone(), observability, proxies);
+    tokio::spawn(reloadable.follow(reload));
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
@@ -270,16 +280,22 @@ async fn http(
         tracing::warn!("stopped by a second signal; requests that were not answered yet were dropped");
     }
     disconnect(backends).await;
+    apps.stop().await;
     Ok(())
 }
 
 fn greet(listener: &Listener, config: &Config) {
-    for ServerConfig { path, protection, .. } in &config.servers {
+    for endpoint in &config.servers {
+        let path = &endpoint.resource_path();
         let url = url(listener.address(), path, config.tls.as_ref());
-        let policy = auth::Words(protection, &url);
+        let policy = auth::Words(&endpoint.protection, &url);
+        let what = match &endpoint.proxy {
+            None => "Serving MCP",
+            Some(_) => "Serving an application",
+        };
         match listener.address() {
-            Some(_) => say(&format!("Serving MCP on {url} (stop with Ctrl-C)\n{policy}")),
-            None => say(&format!("Serving MCP on {path} of {listener} (stop with Ctrl-C)\n{policy}")),
+            Some(_) => say(&format!("{what} on {url} (stop with Ctrl-C)\n{policy}")),
+            None => say(&format!("{what} on {path} of {listener} (stop with Ctrl-C)\n{policy}")),
         }
     }
     if let Some(address) = listener.address() {

@@ -1,9 +1,10 @@
 //! The program's own authorization server, in front of another issuer (`auth.server`).
 
-use super::config::{Config, Secret, SignIn};
+use super::config::{Config, ProviderConfig, Secret, SignIn};
 use super::fault::Fault;
 use super::reach::url;
 use attache_host::Limits;
+use attache_host::auth::ProviderKind;
 use attache_host::authorization_server::{AuthorizationServer, ServerKeys, Upstream};
 use attache_host::private_file;
 use attache_host::store::{FileRows, MemoryRows, RowStore};
@@ -67,6 +68,37 @@ async fn sweep(rows: Arc<FileRows>) {
     }
 }
 
+/// Builds the client of a provider. `is_refreshed` tells whether a refresh token of the provider is of use.
+pub(super) fn upstream(own: &ProviderConfig, is_refreshed: bool) -> Result<Upstream, Fault> {
+    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+    let upstream = match own.kind {
+        ProviderKind::GitHub => Upstream::github(
+            &or(&own.issuer, "https://github.com"),
+            &or(&own.api_url, "https://api.github.com"),
+            &own.client_id,
+        ),
+        ProviderKind::Google => Upstream::new(&or(&own.issuer, "https://accounts.google.com"), &own.client_id),
+        ProviderKind::OpenIdConnect | ProviderKind::Entra => Upstream::new(&own.issuer, &own.client_id),
+    };
+    let upstream =
+        upstream.map_err(|error| Fault::at(own.origin.clone(), format!("provider {:?}: {error}", own.name)))?;
+    let upstream = match &own.client_secret {
+        Some(Secret(secret)) => upstream.secret(secret),
+        None => upstream,
+    };
+    let upstream = match own.kind {
+        _ if own.scopes.is_empty() => upstream,
+        ProviderKind::GitHub => upstream.scopes_alone(&own.scopes),
+        _ => upstream.scopes(&own.scopes),
+    };
+    let mut parameters = own.parameters.clone();
+    // Google has a parameter of its own for refresh tokens, instead of the scope offline_access.
+    if own.kind == ProviderKind::Google && is_refreshed && parameters.iter().all(|(name, _)| name != "access_type") {
+        parameters.push(("access_type".to_owned(), "offline".to_owned()));
+    }
+    Ok(upstream.parameters(parameters))
+}
+
 /// Builds the authorization server, whose tokens are for all servers of the configuration that accept them.
 pub(super) fn server(
     config: &Config,
@@ -78,14 +110,7 @@ pub(super) fn server(
     let Secret(signing) = &sign_in.signing_keys;
     let seal: &[[u8; 32]] = config.seal.as_ref().map_or(&[], |Secret(keys)| keys);
     let fault = |key: &str, error: &dyn core::fmt::Display| Fault::of(format!("{key}: {error}"));
-    let upstream = Upstream::new(&sign_in.upstream, &sign_in.client_id)
-        .map_err(|error| fault("auth.server.upstream", &error))?
-        .scopes(&sign_in.upstream_scopes)
-        .claims(&sign_in.claims);
-    let upstream = match &sign_in.client_secret {
-        Some(Secret(secret)) => upstream.secret(secret),
-        None => upstream,
-    };
+    let upstream = upstream(&sign_in.upstream, !sign_in.recheck.is_zero())?.claims(&sign_in.claims);
     let trusting = || {
         let trusts = |issuer: &str| issuer == sign_in.issuer;
         config
@@ -108,6 +133,7 @@ pub(super) fn server(
     let names = resources.iter().map(|(resource, _)| resource.as_str());
     let server = AuthorizationServer::in_front_of(upstream, &sign_in.issuer, names, &keys, Arc::clone(&store.0));
     let server = server.map_err(|error| fault("auth.server", &error))?;
+    let server = server.recheck(sign_in.recheck).tenants(&sign_in.upstream.tenants);
     let server = server.clients(sign_in.clients.iter().cloned());
     let mut server = server.map_err(|error| fault("auth.server.clients_file", &error))?.limits(limits);
     // A token for one endpoint has no scopes of another one.

@@ -3,10 +3,8 @@
 use super::config::{Config, ProviderConfig, Secret, SignInPages};
 use super::fault::Fault;
 use super::reach::url;
-use super::sign_in::Store;
+use super::sign_in::{Store, upstream};
 use attache_host::Limits;
-use attache_host::auth::ProviderKind;
-use attache_host::authorization_server::Upstream;
 use attache_host::sign_in::{Provider, SignIn};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -55,33 +53,8 @@ pub(super) fn pages(
 }
 
 fn provider(own: &ProviderConfig, has_store: bool) -> Result<Provider, Fault> {
-    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
-    let upstream = match own.kind {
-        ProviderKind::GitHub => Upstream::github(
-            &or(&own.issuer, "https://github.com"),
-            &or(&own.api_url, "https://api.github.com"),
-            &own.client_id,
-        ),
-        ProviderKind::Google => Upstream::new(&or(&own.issuer, "https://accounts.google.com"), &own.client_id),
-        ProviderKind::OpenIdConnect | ProviderKind::Entra => Upstream::new(&own.issuer, &own.client_id),
-    };
-    let upstream =
-        upstream.map_err(|error| Fault::at(own.origin.clone(), format!("provider {:?}: {error}", own.name)))?;
-    let upstream = match &own.client_secret {
-        Some(Secret(secret)) => upstream.secret(secret),
-        None => upstream,
-    };
-    let upstream = match own.kind {
-        _ if own.scopes.is_empty() => upstream,
-        ProviderKind::GitHub => upstream.scopes_alone(&own.scopes),
-        _ => upstream.scopes(&own.scopes),
-    };
-    let mut parameters = own.parameters.clone();
-    // Google has a parameter of its own for refresh tokens, instead of the scope offline_access.
-    if own.kind == ProviderKind::Google && has_store && parameters.iter().all(|(name, _)| name != "access_type") {
-        parameters.push(("access_type".to_owned(), "offline".to_owned()));
-    }
-    let provider = Provider::new(&own.name, upstream.parameters(parameters)).label(&own.label);
+    let upstream = upstream(own, has_store)?;
+    let provider = Provider::new(&own.name, upstream).label(&own.label);
     let provider = provider.identities(own.identities.clone()).groups(own.groups.clone());
     Ok(provider.tenants(own.tenants.clone()).domains(own.email_domains.clone()))
 }

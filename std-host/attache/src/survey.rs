@@ -33,7 +33,7 @@ pub(super) async fn survey(config: &Config) -> Vec<Surveyed> {
     let supervision = supervision(config);
     let (mut running, mut surveyed) = (Vec::new(), Vec::new());
     let mut servers: Vec<Backends> = Vec::new();
-    for endpoint in &config.servers {
+    for endpoint in config.servers.iter().filter(|endpoint| endpoint.proxy.is_none()) {
         // The backends publish to a server that has no callers.
         let backends = Server::new("survey", env!("CARGO_PKG_VERSION")).policy(endpoint.policy()).backends();
         for backend in &endpoint.backends {

@@ -3,14 +3,15 @@
 use super::consent::Approved;
 use super::cookie::Cookie;
 use super::error::{ErrorCode, OAuthError};
+use super::grant::Proof;
 use super::grants::blocking;
-use super::limits::{CLAIMS, CONSENT, COOKIE, OPEN_SIGN_INS};
+use super::limits::{CLAIMS, CONSENT, COOKIE, OPEN_SIGN_INS, PROOF};
 use super::parameters::Parameters;
 use super::refused::{Refused, Why};
 use super::seals::Purpose;
 use super::{AuthorizationServer, Person, SignIn, answer};
 use crate::clock::now;
-use crate::provider::{Attempt, Failed, Identity, Upstream};
+use crate::provider::{Attempt, Failed, Identity, Tokens, Upstream};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
@@ -98,8 +99,12 @@ async fn back(
     if let Some(code) = pending(server, &approved).await? {
         return Ok(approved.consent.with_code(server, &code));
     }
-    match upstream.identity(code, &server.attempt(id, begun, key), now).await {
-        Ok(identity) => approved.finish(server, person(identity)?, now).await,
+    match upstream.signed_in(code, &server.attempt(id, begun, key), now).await {
+        Ok((identity, tokens)) => {
+            admit(server, upstream, &identity)?;
+            let proof = proof(server, tokens, now);
+            approved.finish(server, person(upstream.configured(identity))?, proof, now).await
+        }
         Err(failed) => match pending(server, &approved).await? {
             Some(code) => Ok(approved.consent.with_code(server, &code)),
             None => Err(refused(&approved, &failed)),
@@ -119,6 +124,24 @@ async fn pending(server: &Arc<AuthorizationServer>, approved: &Approved) -> Resu
     let (id, shared) = (approved.consent.id, Arc::clone(server));
     let pending = blocking(move || shared.grants.pending(&id, now())).await;
     pending.map_err(|error| approved.consent.refused(error))
+}
+
+/// Checks that people of this tenant may sign in.
+fn admit(server: &AuthorizationServer, upstream: &Upstream, identity: &Identity) -> Result<(), Refused> {
+    if server.tenants.is_empty() && !upstream.has_tenants() {
+        return Ok(());
+    }
+    let is_admitted = |tenant: &str| server.tenants.iter().any(|own| own == tenant || own == attache_core::auth::ANY);
+    match identity.tenant().is_some_and(is_admitted) {
+        true => Ok(()),
+        false => Err(Refused::Page(OTHER_TENANT)),
+    }
+}
+
+/// Returns what is stored to ask the issuer again about the person.
+fn proof(server: &AuthorizationServer, tokens: Tokens, now: u64) -> Option<Proof> {
+    let refresh_token = tokens.refresh_token.filter(|token| token.len() <= PROOF)?;
+    (!server.recheck.after.is_zero()).then_some(Proof { refresh_token, proven: now })
 }
 
 fn person(identity: Identity) -> Result<Person, Refused> {
@@ -174,6 +197,10 @@ const MIXED_UP: Why = (
 const NOT_PROVEN: Why = (
     "The issuer did not confirm who you are.",
     "Start again in your program. If it happens again, the log of this server says why.",
+);
+const OTHER_TENANT: Why = (
+    "Your account is of an organization whose people may not sign in here.",
+    "Sign in with an account of another organization, or ask the operator of this server.",
 );
 const TOO_MANY_CLAIMS: Why = (
     "Your account has more groups or roles than fit into a token.",

@@ -3,7 +3,7 @@
 use super::answer::see_other;
 use super::cookie::Cookie;
 use super::error::OAuthError;
-use super::grant::Terms;
+use super::grant::{Proof, Terms};
 use super::grants::blocking;
 use super::limits::CONSENT;
 use super::redirect::with_parameters;
@@ -120,6 +120,7 @@ impl Approved {
         &self,
         server: &Arc<AuthorizationServer>,
         person: Person,
+        proof: Option<Proof>,
         now: u64,
     ) -> Result<Response, Refused> {
         let Self { consent, scopes } = self;
@@ -137,7 +138,7 @@ impl Approved {
             scopes = ?terms.scopes, loopback = terms.is_for_loopback(), "sign-in allowed"
         );
         let (id, challenge, shared) = (consent.id, consent.challenge.clone(), Arc::clone(server));
-        let code = blocking(move || shared.grants.begin(&id, &terms, &challenge, now)).await;
+        let code = blocking(move || shared.grants.begin(&id, &terms, &challenge, proof.as_ref(), now)).await;
         let code = code.map_err(|error| consent.refused(error))?.ok_or(Refused::Page(USED))?;
         Ok(consent.with_code(server, &code))
     }

@@ -41,7 +41,7 @@ pub(super) async fn decide(State(server): State<Arc<AuthorizationServer>>, reque
             SignIn::MadeUp(people) => {
                 let chosen = form.get("person").and_then(|number| number.parse::<usize>().ok());
                 let person = chosen.and_then(|number| people.get(number)).ok_or(Refused::Page(EXPIRED))?;
-                approved.finish(&server, person.clone(), now).await
+                approved.finish(&server, person.clone(), None, now).await
             }
             SignIn::Upstream(upstream) => callback::leave(&server, upstream, &approved, &head.headers).await,
         }

@@ -6,6 +6,7 @@ use super::{Person, redirect};
 use attache_core::auth::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -16,6 +17,24 @@ pub(super) struct Grant {
     pub(super) stage: Stage,
     /// The time after which nothing of the grant is valid.
     pub(super) until: u64,
+    /// By what the issuer can be asked again about the person; `None` if it has given no refresh token.
+    #[serde(default)]
+    pub(super) proof: Option<Proof>,
+}
+
+/// The last proof that the issuer knows the person.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Proof {
+    /// The refresh token of the issuer.
+    pub(super) refresh_token: String,
+    pub(super) proven: u64,
+}
+
+// Does not print the token.
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proof").field("proven", &self.proven).finish_non_exhaustive()
+    }
 }
 
 /// The terms that the person has agreed to. They do not change.
@@ -140,6 +159,11 @@ impl Grant {
         }
     }
 
+    /// Whether this is a refresh token of the grant, of any generation.
+    pub(super) fn has_issued(&self, shown: RefreshToken) -> bool {
+        matches!(&self.stage, Stage::Refreshed { secret, .. } if digest(&shown.secret) == *secret)
+    }
+
     /// Redeems the code. `secret` becomes the secret of the refresh tokens.
     pub(super) fn redeem(&mut self, shown: Redemption<'_>, secret: [u8; 16], now: u64) -> Result<(), NotGranted> {
         // RFC 6749 §5.2: a code that was issued to another client is an invalid grant. The other client cannot end it.
@@ -247,7 +271,7 @@ mod tests {
             signed_in: 0,
             is_confidential: false,
         };
-        Grant { terms, stage: Stage::Code { challenge: CHALLENGE.to_owned(), until: 60 }, until: LONG }
+        Grant { terms, stage: Stage::Code { challenge: CHALLENGE.to_owned(), until: 60 }, until: LONG, proof: None }
     }
 
     const A: &Sender = &Sender { id: Cow::Borrowed("a"), is_proven: false };

@@ -1,7 +1,7 @@
 //! Stores grants, and hands out codes and refresh tokens for them.
 
 use super::error::{ErrorCode, OAuthError};
-use super::grant::{Grant, NotGranted, Redemption, RefreshToken, Sender, Stage, Terms};
+use super::grant::{Grant, NotGranted, Proof, Redemption, RefreshToken, Sender, Stage, Terms};
 use super::limits::{ACCESS_RANGE, CODE, REPLAY, SIGN_IN};
 use super::seals::{Purpose, Seals, random};
 use super::{resource, scope};
@@ -76,6 +76,7 @@ impl Grants {
         id: &RowKey,
         terms: &Terms,
         challenge: &str,
+        proof: Option<&Proof>,
         now: u64,
     ) -> Result<Option<String>, OAuthError> {
         let mut ends = None;
@@ -92,7 +93,8 @@ impl Grants {
                 let until = now + CODE.as_secs();
                 ends = Some(until);
                 let stage = Stage::Code { challenge: challenge.to_owned(), until };
-                *grant = Some(Grant { terms: terms.clone(), stage, until: now + SIGN_IN.as_secs() });
+                let until = now + SIGN_IN.as_secs();
+                *grant = Some(Grant { terms: terms.clone(), stage, until, proof: proof.cloned() });
                 true
             }
         })?;
@@ -148,6 +150,46 @@ impl Grants {
         })
     }
 
+    /// Returns the proof of a grant if it is older than `after` seconds. A token that gives no tokens anyway has none.
+    pub(super) fn due(
+        &self,
+        token: &str,
+        sender: &Sender,
+        after: u64,
+        now: u64,
+    ) -> Result<Option<(RowKey, Proof)>, OAuthError> {
+        let Some(token) = self.opened(token, now) else { return Ok(None) };
+        let mut due = None;
+        self.update(&token.grant, now, &mut |grant| {
+            let valid = grant.as_ref().filter(|grant| grant.check(sender).is_ok() && grant.has_issued(token));
+            let proof = valid.and_then(|grant| grant.proof.clone());
+            due = proof.filter(|proof| now.saturating_sub(proof.proven) > after).map(|proof| (token.grant, proof));
+            false
+        })?;
+        Ok(due)
+    }
+
+    /// Stores a new proof.
+    pub(super) fn prove(&self, id: &RowKey, proof: &Proof, now: u64) -> Result<(), OAuthError> {
+        self.update(id, now, &mut |grant| {
+            let Some(grant) = grant else { return false };
+            grant.proof = Some(proof.clone());
+            true
+        })
+    }
+
+    /// Ends a grant whose person the issuer does not know any more.
+    pub(super) fn end_unproven(&self, id: &RowKey, now: u64) -> Result<(), OAuthError> {
+        self.update(id, now, &mut |grant| {
+            let Some(grant) = grant else { return false };
+            let client = client_name(&grant.terms);
+            tracing::warn!(client, person = grant.terms.person.subject, "grant ended: the issuer refuses the person");
+            grant.stage = Stage::Ended;
+            grant.proof = None;
+            true
+        })
+    }
+
     /// Ends the grant of a refresh token of this client. An unknown token is not an error (RFC 7009 §2.2).
     pub(super) fn revoke(&self, token: &str, sender: &Sender, now: u64) -> Result<(), OAuthError> {
         let Some(token) = self.opened(token, now) else { return Ok(()) };
@@ -170,6 +212,7 @@ impl Grants {
             let client = client_name(&grant.terms);
             tracing::info!(client, person = grant.terms.person.subject, "grant revoked");
             grant.stage = Stage::Ended;
+            grant.proof = None;
             true
         })?;
         ended
@@ -260,7 +303,7 @@ const fn kept_until(grant: &Grant) -> u64 {
 }
 
 // RFC 6749 §5.2: `invalid_grant` for codes and refresh tokens that are invalid, expired, revoked or of another client.
-const UNKNOWN: OAuthError = OAuthError::new(
+pub(super) const UNKNOWN: OAuthError = OAuthError::new(
     ErrorCode::InvalidGrant,
     "the code or token is unknown, expired, used, revoked or of another client",
 );
@@ -340,14 +383,14 @@ mod tests {
     }
 
     fn redeemed(grants: &Grants) -> Issued {
-        let code = grants.begin(&[1; 16], &terms(), CHALLENGE, 0).expect("available").expect("a code");
+        let code = grants.begin(&[1; 16], &terms(), CHALLENGE, None, 0).expect("available").expect("a code");
         grants.redeem(&code, SHOWN, none(), 1).expect("good")
     }
 
     #[test]
     fn wrong_resource_is_refused_before_a_code_or_token_is_used_up() {
         let grants = grants();
-        let code = grants.begin(&[1; 16], &terms(), CHALLENGE, 0).expect("available").expect("a code");
+        let code = grants.begin(&[1; 16], &terms(), CHALLENGE, None, 0).expect("available").expect("a code");
         let wrong = ["http://127.0.0.1:3/mcp"].into_iter();
         let denied = grants.redeem(&code, SHOWN, wrong.clone(), 1).expect_err("another resource");
         assert_eq!(denied.code, ErrorCode::InvalidTarget);
@@ -363,7 +406,7 @@ mod tests {
     #[test]
     fn person_who_clicks_twice_gets_one_grant_with_one_code() {
         let grants = grants();
-        let begin = |now| grants.begin(&[1; 16], &terms(), CHALLENGE, now).expect("available");
+        let begin = |now| grants.begin(&[1; 16], &terms(), CHALLENGE, None, now).expect("available");
         let code = begin(0).expect("a code");
         assert_eq!(begin(30).as_ref(), Some(&code));
         grants.redeem(&code, SHOWN, none(), 31).expect("good");
@@ -423,6 +466,23 @@ mod tests {
     }
 
     #[test]
+    fn proof_is_due_after_its_time_for_the_client_of_the_grant_alone() {
+        let grants = grants();
+        let proof = |token: &str, proven| Proof { refresh_token: token.to_owned(), proven };
+        let code = grants.begin(&[1; 16], &terms(), CHALLENGE, Some(&proof("one", 0)), 0).expect("available");
+        let token = grants.redeem(&code.expect("a code"), SHOWN, none(), 1).expect("good").refresh_token;
+        let due = |token: &str, sender, now| grants.due(token, sender, 100, now).expect("available");
+        assert_eq!(due(&token, A, 100), None);
+        assert_eq!(due(&token, A, 101), Some(([1; 16], proof("one", 0))));
+        assert_eq!((due(&token, B, 101), due("atr_AAAA", A, 101)), (None, None));
+        grants.prove(&[1; 16], &proof("two", 101), 101).expect("available");
+        assert_eq!((due(&token, A, 201), due(&token, A, 202)), (None, Some(([1; 16], proof("two", 101)))));
+        grants.end_unproven(&[1; 16], 202).expect("available");
+        assert_eq!(due(&token, A, 999), None);
+        assert_eq!(grants.refresh(&token, A, None, none(), 203).map(drop), Err(UNKNOWN));
+    }
+
+    #[test]
     fn value_that_works_once_is_refused_until_it_has_expired() {
         let grants = grants();
         let uses = [(9, true), (9, false), (10, false), (20, true)];
@@ -444,11 +504,11 @@ mod tests {
     fn broken_store_is_never_an_invalid_grant() {
         let seals = Arc::new(Seals::new([[7; 32]]));
         let working = Grants::new(Arc::<MemoryRows>::default(), Arc::clone(&seals));
-        let code = working.begin(&[1; 16], &terms(), CHALLENGE, 0).expect("available").expect("a code");
+        let code = working.begin(&[1; 16], &terms(), CHALLENGE, None, 0).expect("available").expect("a code");
         let token = working.redeem(&code, SHOWN, none(), 1).expect("good").refresh_token;
         let broken = Grants::new(Arc::new(Broken), seals);
         for denied in [
-            broken.begin(&[1; 16], &terms(), CHALLENGE, 0).map(drop),
+            broken.begin(&[1; 16], &terms(), CHALLENGE, None, 0).map(drop),
             broken.redeem(&code, SHOWN, none(), 1).map(drop),
             broken.refresh(&token, A, None, none(), 1).map(drop),
             broken.revoke(&token, A, 1),

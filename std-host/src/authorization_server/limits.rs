@@ -67,6 +67,15 @@ pub(super) const ACCESS: Duration = Duration::from_secs(3600);
 /// outlives a revocation for too long.
 pub(super) const ACCESS_RANGE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(24 * 3600)];
 
+/// The default age of the last sign-in at the issuer from which on the issuer is asked again at a refresh.
+pub(super) const RECHECK: Duration = Duration::from_secs(24 * 3600);
+
+/// The time for which people stay signed in while the issuer should be asked again and does not answer.
+pub(super) const RECHECK_OUTAGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Most bytes of a refresh token of the issuer that is stored. Real ones have up to 2 kB.
+pub(super) const PROOF: usize = 8 * 1024;
+
 /// Most bytes of a client id metadata document. The draft recommends 5 kB; known documents have less than 1 kB.
 pub(super) const DOCUMENT: usize = 8 * 1024;
 

@@ -37,6 +37,7 @@ pub(crate) mod pages;
 pub(crate) mod parameters;
 mod person;
 mod preregistered;
+mod recheck;
 mod redirect;
 mod refused;
 mod register;
@@ -72,6 +73,7 @@ use grants::Grants;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use pages::Site;
+use recheck::Recheck;
 use redirect::RedirectRules;
 use resource::Resources;
 use scope::Scopes;
@@ -95,6 +97,9 @@ pub struct AuthorizationServer {
     checks: Checks,
     clients: Clients,
     grants: Grants,
+    recheck: Recheck,
+    /// The tenants whose people may sign in at an issuer of many.
+    tenants: Vec<String>,
     seals: Arc<Seals>,
     keys: SigningKeys,
 }
@@ -210,6 +215,8 @@ impl AuthorizationServer {
             checks: Checks::new(Auth::anonymous(), &Limits::default()),
             clients: Clients::new(Arc::clone(&seals), documents, RedirectRules::default()),
             grants: Grants::new(Arc::<MemoryRows>::default(), Arc::clone(&seals)),
+            recheck: Recheck::new(Duration::ZERO),
+            tenants: Vec::new(),
             seals,
             keys: SigningKeys::read([new_signing_key()]).ok_or_else(invalid)?,
         })
@@ -256,6 +263,8 @@ impl AuthorizationServer {
             checks: Checks::new(Auth::anonymous(), &Limits::default()),
             clients: Clients::new(Arc::clone(&seals), documents, RedirectRules::default()),
             grants: Grants::new(rows, Arc::clone(&seals)),
+            recheck: Recheck::new(limits::RECHECK),
+            tenants: Vec::new(),
             seals,
             keys: signing,
         })
@@ -280,6 +289,22 @@ impl AuthorizationServer {
     #[must_use]
     pub fn scopes_of<T: Into<String>>(mut self, resource: &str, scopes: impl IntoIterator<Item = T>) -> Self {
         self.scopes.of.insert(resource.to_owned(), scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Lets people of these tenants sign in (claim `tid` of their ID token); `*` stands for all. If the issuer has many tenants, none
+    /// may sign in without this.
+    #[must_use]
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = tenants.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the time after which the issuer is asked again at a refresh whether it still knows the person, a day by default. This
+    /// needs a refresh token of the issuer. Zero switches it off, and then no token of the issuer is stored.
+    #[must_use]
+    pub fn recheck(mut self, after: Duration) -> Self {
+        self.recheck.after = after;
         self
     }
 

@@ -6,6 +6,7 @@ use super::error::{ErrorCode, OAuthError};
 use super::grant::{Redemption, Sender};
 use super::grants::{Issued, blocking};
 use super::parameters::{Parameters, form};
+use super::recheck::recheck;
 use super::sender::sender;
 use super::signing::Claims;
 use crate::clock::now;
@@ -23,6 +24,9 @@ pub(super) async fn token(State(server): State<Arc<AuthorizationServer>>, reques
         let form = form(&head.headers, body, server.body_time).await?;
         let now = now();
         let sender = sender(&server, &head.headers, &form, now).await?;
+        if let (Some("refresh_token"), Some(token)) = (form.get("grant_type"), form.get("refresh_token")) {
+            recheck(&server, token, &sender, now).await?;
+        }
         blocking(move || issued(&server, &sender, &form, now)).await
     };
     match issued.await {

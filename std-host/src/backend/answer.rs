@@ -1,12 +1,15 @@
 //! Answers of backends, and the form in which clients get them.
 
-use super::members::{Members, one_line};
+use super::members::{Member, Members, distinct, members, one_line, print};
 use crate::call::{Forwarded, Outcome, ToolOutput, crashed};
 use attache_core::era::Version;
+use attache_core::json::Value as Json;
 use attache_core::rpc::Code;
 use attache_core::tool::Kind;
+use bytes::Bytes;
 use core::fmt;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// The answer of a backend to a call. It is forwarded to the client as written, except for members
 /// that belong to one revision or one connection: `resultType`, reserved keys of `_meta`, and cache
@@ -16,6 +19,9 @@ use serde_json::value::RawValue;
 pub enum Answer {
     /// The result object of the method, as JSON.
     Result(Box<RawValue>),
+    /// The result object of the method, as JSON in bytes that are checked when they are forwarded:
+    /// for backends that receive their results as bytes.
+    Bytes(Bytes),
     /// A protocol error.
     Error {
         /// The error code, an integer.
@@ -42,9 +48,10 @@ impl Answer {
 
     pub(super) fn into_outcome(self, kind: Kind, version: Version) -> Outcome {
         match self {
-            Self::Result(result) => match Members::read(result.get()) {
-                Ok(members) => Outcome::Forwarded(forwarded(members, kind, version)),
-                Err(error) => crashed(&format!("a backend answered with a result that is not an object: {error}")),
+            Self::Result(result) => of_result(result.get(), kind, version),
+            Self::Bytes(result) => match core::str::from_utf8(&result) {
+                Ok(result) => of_result(result.trim_ascii(), kind, version),
+                Err(error) => crashed(&format!("a backend answered with a result that is not UTF-8: {error}")),
             },
             Self::Error { code, message, data } => {
                 Outcome::Failed { code: code.to_string(), message, data: data.map(|data| one_line(&data)) }
@@ -55,28 +62,45 @@ impl Answer {
     }
 }
 
-fn forwarded(mut members: Members, kind: Kind, version: Version) -> Forwarded {
-    members.take("resultType");
-    let hints = [("ttlMs", "0"), ("cacheScope", r#""private""#)];
-    if !version.is_modern() {
-        hints.iter().for_each(|(name, _)| drop(members.take(name)));
+fn of_result(result: &str, kind: Kind, version: Version) -> Outcome {
+    let (mut of_result, mut of_meta) = (Vec::new(), Vec::new());
+    let members = match members_of(result, &mut of_result) {
+        Ok(members) => members,
+        Err(error) => return crashed(&format!("a backend answered with a result that is not an object: {error}")),
+    };
+    let member = |name: &str| members.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+    let is_left_out = |name: &str, value: &str| match name {
+        "resultType" | "_meta" => true,
+        "ttlMs" | "cacheScope" => !version.is_modern(),
         // MCP 2025-11-25 server/tools, "Structured Content": it must be an object; since 2026-07-28
         // it may be any value.
-        if members.get("structuredContent").is_some_and(|value| !value.get().starts_with('{')) {
-            members.take("structuredContent");
-        }
-    }
-    let is_error = members.get("isError").is_some_and(|value| value.get() == "true");
-    let meta = members.take("_meta").and_then(|meta| Members::read(meta.get()).ok()).unwrap_or_default();
-    let mut printed = Members::print(&members.0);
+        "structuredContent" => !version.is_modern() && !value.starts_with('{'),
+        _ => false,
+    };
+    let mut printed = String::with_capacity(result.len());
+    print(members.iter().filter(|(name, value)| !is_left_out(name, value)), &mut printed);
     // MCP 2026-07-28 server/utilities/caching: the result of reading a resource has cache hints.
     // Older servers send none.
     if version.is_modern() && matches!(kind, Kind::Resource | Kind::Template) {
-        for (name, value) in hints.iter().filter(|(name, _)| members.get(name).is_none()) {
-            let comma = if printed.is_empty() { "" } else { "," };
-            printed.push_str(&format!("{comma}\"{name}\":{value}"));
-        }
+        let hints = [(Cow::Borrowed("ttlMs"), "0"), (Cow::Borrowed("cacheScope"), r#""private""#)];
+        print(hints.iter().filter(|(name, _)| member(name).is_none()), &mut printed);
     }
-    let meta = Members::print(meta.0.iter().filter(|(name, _)| !crate::call::is_reserved(name)));
-    Forwarded { members: printed, meta, is_error }
+    let meta = member("_meta").and_then(|meta| members_of(meta, &mut of_meta).ok()).unwrap_or_default();
+    let mut printed_meta = String::new();
+    print(meta.iter().filter(|(name, _)| !crate::call::is_reserved(name)), &mut printed_meta);
+    let is_error = member("isError") == Some("true");
+    Outcome::Forwarded(Forwarded { members: printed, meta: printed_meta, is_error })
+}
+
+/// Reads the members of an object. `deep` holds those of an object that is nested deeper than a
+/// message from a peer may be.
+fn members_of<'t>(
+    text: &'t str,
+    deep: &'t mut Vec<(String, Box<RawValue>)>,
+) -> Result<Vec<Member<'t>>, serde_json::Error> {
+    if let Some(members) = members(Json::of_checked(text.as_bytes())) {
+        return Ok(distinct(members));
+    }
+    *deep = Members::read_all(text)?;
+    Ok(distinct(deep.iter().map(|(name, value)| (Cow::Borrowed(&**name), value.get())).collect()))
 }

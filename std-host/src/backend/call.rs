@@ -1,11 +1,12 @@
 //! Calls that a backend runs.
 
-use super::members::Members;
+use super::members::{Member, distinct, members};
 use crate::auth::Caller;
 use crate::call::{Sealer, SpanIds, TraceContext, is_reserved};
 use crate::offer::{Called, Changes};
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
+use bytes::Bytes;
 use core::fmt;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -123,9 +124,24 @@ impl Call {
     /// The keys of `_meta` that applications define, with their values as JSON. Keys that the protocol defines or reserves, and the
     /// trace, are not among them.
     pub fn metadata(&self) -> Vec<(String, Box<RawValue>)> {
-        let members = Members::read(self.called.metadata.json()).unwrap_or_default();
         let is_own = |key: &str| ["progressToken", "traceparent", "tracestate", "baggage"].contains(&key);
-        members.0.into_iter().filter(|(key, _)| !is_own(key) && !is_reserved(key)).collect()
+        let mut found = members(self.called.metadata.object()).unwrap_or_default();
+        found.retain(|(key, _)| !is_own(key) && !is_reserved(key));
+        let owned = |(key, value): Member<'_>| Some((key.into_owned(), RawValue::from_string(value.to_owned()).ok()?));
+        distinct(found).into_iter().filter_map(owned).collect()
+    }
+
+    /// The arguments, as a part of the body. `{}` for a resource.
+    pub(crate) fn raw_arguments(&self) -> Bytes {
+        match self.uri {
+            None => self.sealer.binding().subject().clone(),
+            Some(_) => Bytes::from_static(b"{}"),
+        }
+    }
+
+    /// Whether the client has declared no capability for this call.
+    pub(crate) fn declares_nothing(&self) -> bool {
+        self.called.asking.declares_nothing()
     }
 
     /// Whether the client wants to hear of progress.

@@ -44,7 +44,7 @@ pub(super) async fn run(upstream: &Arc<Upstream>, call: &Call) -> Answer {
                 if pages > PAGE_ROUNDS {
                     return Answer::Failed("The person has to visit a page first, and has not done it".to_owned());
                 }
-                if let Err(reason) = super::questions::visit(upstream, call, questions).await {
+                if let Err(reason) = Box::pin(super::questions::visit(upstream, call, questions)).await {
                     return Answer::Failed(reason);
                 }
             }
@@ -68,10 +68,10 @@ const fn is_dead(error: &Error) -> bool {
 /// Makes the call once, and forwards what comes before the result.
 async fn once(upstream: &Upstream, connection: &Lent, call: &Call) -> Result<RawJson, Error> {
     if let Some(level) = call.log_level() {
-        connection.log_from(level).await;
+        Box::pin(connection.log_from(level)).await;
     }
     if call.kind() == Kind::Tool && upstream.needs_task(call.name()) {
-        return tasks::run(upstream, connection, call).await;
+        return Box::pin(tasks::run(upstream, connection, call)).await;
     }
-    followed(upstream, call, connection.client.start(request(upstream, call, connection))).await
+    followed(upstream, call, connection.client.attended(request(upstream, call, connection))).await
 }

@@ -1,12 +1,14 @@
 //! Connections to an upstream, and their use by one call at a time or by several.
 
 use super::domain::Domain;
-use crate::client::{Client, Credential};
+use super::limits::QUIET_TIME;
+use crate::client::{Client, Credential, Error};
 use attache_core::tool::Level;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use tokio::time::timeout;
 
 /// A connection to the upstream.
 pub(super) struct Connection {
@@ -17,18 +19,20 @@ pub(super) struct Connection {
     level: tokio::sync::Mutex<Option<Level>>,
     /// Whether a call uses the connection that no other call that can be asked may use meanwhile.
     is_lent: AtomicBool,
+    /// Whether the connection was lent before.
+    was_lent: AtomicBool,
     /// The calls that can be asked and use this connection, if it is the first one.
     domain: OnceLock<Domain>,
 }
 
 impl Connection {
     pub(super) fn new(client: Client) -> Self {
-        let since = Instant::now();
         Self {
             client,
-            since,
+            since: Instant::now(),
             level: tokio::sync::Mutex::default(),
             is_lent: AtomicBool::new(false),
+            was_lent: AtomicBool::new(false),
             domain: OnceLock::new(),
         }
     }
@@ -51,6 +55,17 @@ impl Connection {
             return None;
         }
         Some(Lent { connection: Arc::clone(self), is_alone: true, credential: None })
+    }
+
+    /// Whether a call that can be asked may use the lent connection. A server may ask a question
+    /// after it has answered the last call, which would reach this call. So it first answers a ping:
+    /// the questions that it asks before then belong to no running call, and spoil the connection.
+    pub(super) async fn is_quiet(&self) -> bool {
+        if !self.was_lent.swap(true, Ordering::AcqRel) {
+            return true;
+        }
+        let answers = matches!(timeout(QUIET_TIME, self.client.check()).await, Ok(Ok(()) | Err(Error::Rpc(_))));
+        answers && !self.is_spoilt()
     }
 
     /// Whether a question of an earlier call may still come.

@@ -1,9 +1,11 @@
 //! Converts results of an upstream to the revision of the client.
 
 use super::failures;
-use super::json::{array, object, raw_value, text, with};
+use super::json::{array, object, text, with};
 use crate::backend::{Answer, Call, Kind};
 use crate::client::{RawJson, Version};
+use attache_core::client::elements;
+use attache_core::json::Value;
 
 /// Converts a result to the answer for the client.
 pub(super) fn answer(result: &RawJson, call: &Call) -> Answer {
@@ -14,18 +16,21 @@ pub(super) fn answer(result: &RawJson, call: &Call) -> Answer {
         }),
         Kind::Resource | Kind::Template => result.clone(),
     };
-    match raw_value(&fitted).filter(|fitted| fitted.get().starts_with('{')) {
-        Some(result) => Answer::Result(result),
-        None => failures::broken("the result is not an object"),
+    match fitted.as_str().starts_with('{') {
+        true => Answer::Bytes(fitted.as_bytes().clone()),
+        false => failures::broken("the result is not an object"),
     }
 }
 
 /// The object with blocks of content that clients of `version` know.
 fn fit_all(result: &RawJson, name: &str, version: Version) -> RawJson {
-    let is_known = |block: RawJson| knows(version, text(&block, "type").as_deref());
+    let is_known = |block: Value<'_>| {
+        let kind = block.member("type").and_then(|kind| kind.text());
+        knows(version, kind.and_then(|kind| kind.plain()))
+    };
     // Most results stay as they are, byte by byte.
-    match result.member(name) {
-        Some(blocks) if !blocks.elements().all(is_known) => {
+    match result.value().member(name) {
+        Some(blocks) if !elements(blocks).all(is_known) => {
             with(result, name, |blocks| array(blocks.elements().map(|block| fit(&block, version))))
         }
         _ => result.clone(),

@@ -23,6 +23,9 @@ impl Profile {
     /// carry.
     // MCP 2026-07-28 basic/patterns/mrtr: a server asks only for what this request declares.
     pub(super) fn of_call(call: &Call) -> Self {
+        if call.declares_nothing() {
+            return Self(RawJson::empty_object());
+        }
         let declared = call.client_capabilities();
         let mut carried = Map::new();
         if let Some(modes) = declared["elicitation"].as_object() {

@@ -18,8 +18,9 @@ pub(super) async fn followed(upstream: &Upstream, call: &Call, mut running: Runn
             () = dialogue.step() => continue,
         };
         match event {
-            Event::Progress(params) => progress(call, &params).await,
-            Event::Log(params) => log(call, &params).await,
+            // In boxes, because a future is as large as its largest path.
+            Event::Progress(params) => Box::pin(progress(call, &params)).await,
+            Event::Log(params) => Box::pin(log(call, &params)).await,
             Event::Question(question) => dialogue.add(question),
             Event::Done(done) => return done,
         }
@@ -35,7 +36,7 @@ async fn progress(call: &Call, params: &RawJson) {
 }
 
 async fn log(call: &Call, params: &RawJson) {
-    let level = params.member("level").and_then(|level| Level::named(level.value()?.text()?));
+    let level = params.member("level").and_then(|level| Level::named(level.value().text()?));
     if let (Some(level), Some(data)) = (level, params.member("data")) {
         call.log(level, text(params, "logger").as_deref(), &data).await;
     }

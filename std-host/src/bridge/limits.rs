@@ -125,3 +125,7 @@ pub const PAGE_ROUNDS: usize = 3;
 
 /// Most bytes of the keys of `_meta` that applications define and that are forwarded with a call.
 pub const METADATA: usize = 16 * 1024;
+
+/// The time for an upstream to answer the ping between two calls that use a connection one after
+/// the other. After it, the second call gets another connection.
+pub const QUIET_TIME: Duration = Duration::from_secs(5);

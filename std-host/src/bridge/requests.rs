@@ -10,7 +10,8 @@ use crate::client::{RawJson, Request};
 /// Makes the request for a call.
 pub(super) fn request(upstream: &Upstream, call: &Call, connection: &Lent) -> Request {
     let is_modern = connection.client.version().is_modern();
-    let arguments = || RawJson::parse(call.arguments().to_owned()).unwrap_or_else(|_| RawJson::empty_object());
+    // They were checked with the message of the client.
+    let arguments = || RawJson::checked(call.raw_arguments());
     let request = match call.kind() {
         Kind::Tool => Request::call(call.name(), arguments()),
         Kind::Prompt => Request::new("prompts/get").text("name", call.name()).param("arguments", arguments()),

@@ -73,9 +73,12 @@ impl Sessions {
         profile: &Profile,
         connect: impl Future<Output = Result<Connection, Error>>,
     ) -> Option<Result<Lent, Error>> {
-        let slot = match self.free(profile) {
-            Ok(lent) => return Some(Ok(lent)),
-            Err(slot) => slot?,
+        let slot = loop {
+            match self.free(profile) {
+                Ok(lent) if lent.is_quiet().await => return Some(Ok(lent)),
+                Ok(lent) => self.forget(&lent),
+                Err(slot) => break slot?,
+            }
         };
         let mut connection = slot.connection.lock().await;
         slot.touch();
@@ -88,6 +91,8 @@ impl Sessions {
         };
         // The connection is in no table yet, so no other call has it.
         let lent = made.lend().ok_or(Error::Closed);
+        // Marks the connection as used.
+        made.is_quiet().await;
         *connection = Some(made);
         Some(lent)
     }

@@ -23,7 +23,7 @@ pub(super) async fn run(upstream: &Upstream, connection: &Lent, call: &Call) -> 
     let client = &connection.client;
     let life = RawJson::of(&json!({ "ttl": TASK_TIME.as_millis() })).unwrap_or_else(|_| RawJson::empty_object());
     let created =
-        followed(upstream, call, client.start(request(upstream, call, connection).param("task", life))).await?;
+        followed(upstream, call, client.attended(request(upstream, call, connection).param("task", life))).await?;
     // The upstream may have answered at once.
     let Some(mut task) = created.member("task") else { return Ok(created) };
     let id = text(&task, "taskId").ok_or_else(|| Error::Invalid("a task without an id".to_owned()))?;
@@ -36,7 +36,7 @@ pub(super) async fn run(upstream: &Upstream, connection: &Lent, call: &Call) -> 
     let result = followed(
         upstream,
         call,
-        client.start(asking(Request::new("tasks/result").text("taskId", &id), upstream, call, connection)),
+        client.attended(asking(Request::new("tasks/result").text("taskId", &id), upstream, call, connection)),
     );
     let result = result.await;
     running.id = None;

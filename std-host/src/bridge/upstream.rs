@@ -85,6 +85,18 @@ impl Upstream {
         if is_shared && first.client.version().is_modern() {
             return Ok(Lent::shared(first));
         }
+        // In a box, because a future is as large as its largest path, and most calls do not connect.
+        Box::pin(self.own_connection(first, call, credential)).await
+    }
+
+    /// A connection to an upstream of an older revision, or to a child of one caller.
+    async fn own_connection(
+        &self,
+        first: Arc<Connection>,
+        call: &Call,
+        credential: Option<&Credential>,
+    ) -> Result<Lent, Unconnected> {
+        let (is_process, per) = (self.target.is_process(), self.target.per);
         let domain = if is_process { Domain::of_process(per, call) } else { Domain::of_session(call) };
         let caller = configured_name(call.caller()).filter(|_| per == Per::Caller);
         let connect = |profile, caller| self.connect(profile, caller, credential.cloned());
@@ -94,8 +106,8 @@ impl Upstream {
             Domain::User(_) if is_claimed => return Ok(Lent::shared(first)),
             Domain::User(user) => self.sessions.of(user, connect(&user.profile, caller.as_deref())).await,
             Domain::Alone(profile) => match is_claimed.then(|| first.lend()).flatten() {
-                Some(lent) => return Ok(lent),
-                None => self.sessions.alone(profile, connect(profile, None)).await,
+                Some(lent) if lent.is_quiet().await => return Ok(lent),
+                _ => self.sessions.alone(profile, connect(profile, None)).await,
             },
         };
         match made {
@@ -106,6 +118,9 @@ impl Upstream {
 
     /// The first connection.
     pub(super) async fn first(&self) -> Result<Arc<Connection>, Unconnected> {
+        if let State::Up(connection) = &*self.state.borrow() {
+            return Ok(Arc::clone(connection));
+        }
         let mut states = self.state.subscribe();
         let begun = Instant::now();
         loop {

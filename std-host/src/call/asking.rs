@@ -117,6 +117,15 @@ impl Asking {
         })
     }
 
+    /// Whether the client has declared no capability.
+    pub(crate) fn declares_nothing(&self) -> bool {
+        match &self.asked {
+            Way::Result(declared) => matches!(&**declared, b"" | b"{}"),
+            Way::Requests(_, client) => *client == Client::NONE,
+            Way::None => true,
+        }
+    }
+
     /// Returns the capabilities of the client, in the shape of `ClientCapabilities`.
     pub(crate) fn capabilities(&self) -> Value {
         match &self.asked {

@@ -2,6 +2,7 @@
 //! not read: client extensions, the trace context of the call, keys of applications.
 
 use crate::limits;
+use attache_core::json::Value as Json;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -11,20 +12,18 @@ pub(crate) struct Metadata(Bytes);
 
 impl Metadata {
     /// Creates the metadata of a call, which was read from `body`.
-    pub(crate) fn of(body: &Bytes, metadata: Option<attache_core::json::Value<'_>>) -> Self {
+    pub(crate) fn of(body: &Bytes, metadata: Option<Json<'_>>) -> Self {
         Self(metadata.map(|object| body.slice_ref(object.raw())).unwrap_or_default())
     }
 
-    /// The object as it was written; empty if there is none.
-    pub(crate) fn json(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+    /// The object, which was checked with its message. Without metadata, it has no members.
+    pub(crate) fn object(&self) -> Json<'_> {
+        Json::of_checked(&self.0)
     }
 
     /// The value of one key. The others are not parsed: a caller may have sent many.
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
-        // The JSON was already checked with its message.
-        let object = attache_core::json::Value::parse(&self.0).ok()?;
-        serde_json::from_slice(object.member(key)?.raw()).ok()
+        serde_json::from_slice(self.object().member(key)?.raw()).ok()
     }
 
     /// Returns the settings that the client declares for an extension.

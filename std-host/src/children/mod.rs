@@ -39,6 +39,7 @@ mod group;
 pub mod limits;
 mod lines;
 mod process_table;
+mod redact;
 mod signal;
 mod spawn;
 mod state_file;
@@ -51,6 +52,8 @@ pub(crate) use group::Group;
 #[cfg(feature = "functions")]
 pub(crate) use lines::each_line;
 pub(crate) use signal::Signal;
+#[cfg(feature = "proxy")]
+pub(crate) use spawn::inherited;
 pub(crate) use spawn::{Refused, spawn, with_minimal_environment};
 pub(crate) use stderr::Tail;
 pub use supervision::Supervision;

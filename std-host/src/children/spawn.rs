@@ -3,6 +3,7 @@
 use super::group::Group;
 use super::supervision::{Supervision, TooMany};
 use core::fmt;
+use std::ffi::OsString;
 use std::io;
 use tokio::process::{Child, Command};
 
@@ -28,13 +29,14 @@ impl fmt::Display for Refused {
 
 /// Clears the environment of a command except for harmless variables.
 pub(crate) fn with_minimal_environment(command: &mut Command) {
-    command.env_clear();
-    for name in INHERITED {
-        // A value of this form is an exported shell function.
-        if let Some(value) = std::env::var_os(name).filter(|value| !value.as_encoded_bytes().starts_with(b"()")) {
-            command.env(name, value);
-        }
-    }
+    command.env_clear().envs(inherited());
+}
+
+/// The harmless variables of this process.
+pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
+    // A value of this form is an exported shell function.
+    let value = |name| std::env::var_os(name).filter(|value| !value.as_encoded_bytes().starts_with(b"()"));
+    INHERITED.iter().filter_map(|name| Some((name.into(), value(name)?))).collect()
 }
 
 /// Starts a child as the leader of a process group.

@@ -2,13 +2,19 @@
 
 use super::limits::{STDERR_BYTES, STDERR_LINE, STDERR_LINES};
 use super::lines::each_line;
+use super::redact::{is_secret, redacted};
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncRead;
 
 /// The last lines of a child's standard error. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tail(Arc<Mutex<Ring>>);
+pub(crate) struct Tail {
+    ring: Arc<Mutex<Ring>>,
+    /// Texts that error messages must not show.
+    secrets: Arc<[String]>,
+}
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -17,6 +23,15 @@ struct Ring {
 }
 
 impl Tail {
+    /// Makes the tail of a child with these environment variables. Its error messages do not show
+    /// the values of those whose name says that they are secret.
+    pub(crate) fn of_child(environment: &[(OsString, OsString)]) -> Self {
+        let secret = |(name, value): &(OsString, OsString)| {
+            is_secret(name.to_str()?).then(|| value.to_str().map(str::to_owned)).flatten()
+        };
+        Self { secrets: environment.iter().filter_map(secret).collect(), ..Self::default() }
+    }
+
     /// Reads standard error to its end.
     pub(crate) async fn collect(self, stderr: impl AsyncRead + Unpin) {
         each_line(stderr, STDERR_LINE, |line| self.push(line)).await;
@@ -34,19 +49,22 @@ impl Tail {
         }
     }
 
-    /// Returns all lines that are kept.
+    /// Returns all lines that are kept, for the operator.
     pub(crate) fn all(&self) -> Vec<String> {
         self.ring().lines.iter().cloned().collect()
     }
 
-    /// Returns the lines that error messages show.
+    /// Returns the lines that error messages show. Callers see these messages, so secrets are
+    /// removed.
     pub(crate) fn last(&self) -> Vec<String> {
         let ring = self.ring();
-        ring.lines.iter().skip(ring.lines.len().saturating_sub(STDERR_LINES)).cloned().collect()
+        let last = ring.lines.iter().skip(ring.lines.len().saturating_sub(STDERR_LINES)).cloned().collect::<Vec<_>>();
+        drop(ring);
+        redacted(&last, &self.secrets)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,7 @@ use super::error::{Error, RpcError};
 use super::inner::Inner;
 use super::limits::{RETRY_FIRST, RETRY_MOST, ROUNDS};
 use super::mailbox::{Answer, Incoming, Mailbox};
-use super::outgoing::Sending;
+use super::outgoing::{Drive, Sending};
 use super::question::{Answered, Question, QuestionMethod, is_declared, unanswered};
 use super::raw::RawJson;
 use super::request::Request;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub struct Call {
     inner: Arc<Inner>,
     request: Request,
+    drive: Drive,
     phase: Phase,
     rounds: u32,
     has_refreshed: bool,
@@ -70,11 +71,12 @@ struct Round {
 }
 
 impl Call {
-    pub(super) fn new(inner: Arc<Inner>, request: Request) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, request: Request, drive: Drive) -> Self {
         let now = Instant::now();
-        let mut call =
-            Self { inner, request, phase: Phase::Ended, rounds: 0, has_refreshed: false, started: now, last: now };
-        call.begin(&[]);
+        let (started, last) = (now, now);
+        let (phase, rounds, has_refreshed) = (Phase::Ended, 0, false);
+        let mut call = Self { inner, request, drive, phase, rounds, has_refreshed, started, last };
+        call.begin_at(now, &[]);
         call
     }
 
@@ -128,13 +130,16 @@ impl Call {
 
     /// Sends the request, with `further` parameters after its own.
     fn begin(&mut self, further: &[(&str, RawJson)]) {
-        let now = Instant::now();
+        self.begin_at(Instant::now(), further);
+    }
+
+    fn begin_at(&mut self, now: Instant, further: &[(&str, RawJson)]) {
         (self.started, self.last) = (now, now);
         let purpose = match &*self.request.method {
             "subscriptions/listen" => Purpose::Listen,
             _ => Purpose::Call(self.request.asks),
         };
-        let (id, mailbox, sending) = self.inner.send(&self.request, purpose, further);
+        let (id, mailbox, sending) = self.inner.send(&self.request, purpose, further, self.drive);
         self.phase = Phase::Waiting { id, mailbox, sending };
     }
 
@@ -145,7 +150,7 @@ impl Call {
         let total = self.request.total.unwrap_or(self.inner.limits.total_time);
         let deadline = (self.last + time).min(self.started + total);
         let Phase::Waiting { mailbox, sending, .. } = &mut self.phase else { return Err(None) };
-        let Ok(next) = timeout_at(deadline, mailbox.next()).await else {
+        let Ok(next) = timeout_at(deadline, sending.until(mailbox.next())).await else {
             if self.inner.link.is_waiting_for_token() {
                 let now = Instant::now();
                 (self.started, self.last) = (now, now);
@@ -221,7 +226,7 @@ impl Call {
             self.phase = Phase::Pausing(Instant::now() + pause, state);
             return None;
         };
-        let own = self.request.capabilities.as_ref().and_then(RawJson::value).map(era::Client::declared);
+        let own = self.request.capabilities.as_ref().map(|own| era::Client::declared(own.value()));
         let declared = own.unwrap_or_else(|| self.inner.router.declared());
         let mut round = Round { questions: VecDeque::new(), open: Vec::new(), answered: Vec::new(), state };
         for (key, request) in requests.members() {

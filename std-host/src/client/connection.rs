@@ -8,6 +8,7 @@ use super::limits::ClientLimits;
 use super::link::Link;
 use super::lists::List;
 use super::notice::Notice;
+use super::outgoing::Drive;
 use super::process::Process;
 use super::profile::OwnProfile;
 use super::raw::RawJson;
@@ -53,7 +54,13 @@ impl Client {
 
     /// Starts a request, and returns a handle for its events.
     pub fn start(&self, request: Request) -> Call {
-        Call::new(Arc::clone(&self.inner), request)
+        Call::new(Arc::clone(&self.inner), request, Drive::Task)
+    }
+
+    /// Makes a request whose caller waits for [`Call::next`] all the time. Over HTTP, the request is
+    /// not sent before that, and it makes no progress without it.
+    pub(crate) fn attended(&self, request: Request) -> Call {
+        Call::new(Arc::clone(&self.inner), request, Drive::Caller)
     }
 
     /// Sends a request, and returns its result in the server's own text.
@@ -61,7 +68,7 @@ impl Client {
     /// # Errors
     /// [`Error`] if the request fails.
     pub async fn request(&self, request: Request) -> Result<RawJson, Error> {
-        self.start(request).result().await
+        self.attended(request).result().await
     }
 
     /// Calls a tool. The result may report a failure of the tool (`isError`).

@@ -127,12 +127,9 @@ impl Error {
 
 impl RpcError {
     pub(super) fn of(raw: RawJson) -> Self {
-        let failure = raw.value().map(Failure::of);
-        let read = failure.map(|failure| {
-            let message = failure.message.chars().collect();
-            (failure.code, message, failure.data.and_then(|data| RawJson::parse(data.raw().to_vec()).ok()))
-        });
-        let (code, message, data) = read.unwrap_or_default();
+        let failure = Failure::of(raw.value());
+        let (code, message) = (failure.code, failure.message.chars().collect());
+        let data = failure.data.map(|data| RawJson::part(raw.as_bytes(), data));
         Self { code, message, data, raw }
     }
 }

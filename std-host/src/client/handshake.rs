@@ -4,7 +4,7 @@ use super::error::Error;
 use super::limits::{ClientLimits, LATER, LATER_MOST};
 use super::link::Link;
 use super::mailbox::Answer;
-use super::outgoing::{Head, Outgoing};
+use super::outgoing::{Drive, Head, Outgoing};
 use super::profile::OwnProfile;
 use super::raw::RawJson;
 use super::request::Request;
@@ -142,14 +142,14 @@ impl Handshake<'_> {
     async fn ask(
         &self,
         link: &Link,
-        method: &str,
+        method: &'static str,
         version: Version,
         time: Duration,
         body: impl FnOnce(u64) -> Bytes,
     ) -> Result<Answer, Error> {
         let (id, mailbox) = self.router.open(Purpose::Upkeep)?;
-        let head = Head { version, method: method.to_owned(), name: None, mirrored: Vec::new(), credential: None };
-        let mut sending = link.start(Outgoing { id, body: body(id), head });
+        let head = Head { version, method: method.into(), name: None, mirrored: Vec::new(), credential: None };
+        let mut sending = link.start(Outgoing { id, body: body(id), head }, Drive::Caller);
         let answered = async {
             loop {
                 // Servers may send log messages and notifications before the answer. They are
@@ -159,7 +159,7 @@ impl Handshake<'_> {
                 }
             }
         };
-        let answered = link.within(time, answered).await;
+        let answered = link.within(time, sending.until(answered)).await;
         if answered.is_ok() {
             sending.finish();
         }

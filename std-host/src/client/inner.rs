@@ -6,7 +6,7 @@ use super::limits::ClientLimits;
 use super::link::Link;
 use super::mailbox::Mailbox;
 use super::mirror::{self, Mirrored};
-use super::outgoing::{Head, Outgoing, Sending};
+use super::outgoing::{Drive, Head, Outgoing, Sending};
 use super::process::Process;
 use super::profile::OwnProfile;
 use super::raw::RawJson;
@@ -46,6 +46,7 @@ impl Inner {
         request: &Request,
         purpose: Purpose,
         further: &[(&str, RawJson)],
+        drive: Drive,
     ) -> (u64, Arc<Mailbox>, Sending) {
         let (id, mailbox) = match self.router.open(purpose) {
             Ok(opened) => opened,
@@ -56,19 +57,20 @@ impl Inner {
             }
         };
         let version = self.version();
+        let is_mirrored = version.is_modern() && self.link.is_http();
         let head = Head {
             version,
-            method: request.method.to_string(),
-            name: request.mirrored_name().filter(|_| version.is_modern()),
-            mirrored: self.mirrored(request, version),
+            method: request.method.clone(),
+            name: if is_mirrored { request.mirrored_name() } else { None },
+            mirrored: if is_mirrored { self.mirrored(request) } else { Vec::new() },
             credential: request.credential.clone(),
         };
         let body = request.body(id, version, self.profile.borrowed(), further);
-        (id, mailbox, self.link.start(Outgoing { id, body, head }))
+        (id, mailbox, self.link.start(Outgoing { id, body, head }, drive))
     }
 
-    fn mirrored(&self, request: &Request, version: Version) -> Vec<(HeaderName, HeaderValue)> {
-        if !self.link.is_http() || !version.is_modern() || request.method != "tools/call" {
+    fn mirrored(&self, request: &Request) -> Vec<(HeaderName, HeaderValue)> {
+        if request.method != "tools/call" {
             return Vec::new();
         }
         let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +95,7 @@ impl Inner {
 
     /// Sends a request that does not accept questions, and waits for its result.
     pub(super) async fn ask(&self, request: &Request) -> Result<RawJson, Error> {
-        let (id, mailbox, mut sending) = self.send(request, Purpose::Upkeep, &[]);
+        let (id, mailbox, mut sending) = self.send(request, Purpose::Upkeep, &[], Drive::Caller);
         let answered = async {
             loop {
                 if let Err(end) = mailbox.next().await {
@@ -102,7 +104,7 @@ impl Inner {
             }
         };
         let time = self.limits.request_time;
-        let Ok(answered) = self.link.within(time, answered).await else {
+        let Ok(answered) = self.link.within(time, sending.until(answered)).await else {
             self.cancel(id, "timeout");
             return Err(Error::Timeout(time));
         };

@@ -70,6 +70,28 @@ pub const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 /// The timeout for connecting to an HTTP server.
 pub const CONNECT_TIME: Duration = Duration::from_secs(10);
 
+/// Idle connections to one HTTP server that are kept: as many as calls of a busy gate run at once.
+pub const IDLE_CONNECTIONS: usize = 128;
+
+/// The time after which an idle connection is closed. Servers and proxies commonly close theirs
+/// after one to two minutes.
+pub const IDLE_TIME: Duration = Duration::from_secs(90);
+
+/// The interval at which idle connections are closed that are too old, or that the server has
+/// closed.
+pub const SWEEP: Duration = Duration::from_secs(15);
+
+/// The time of silence after which the operating system probes a connection, and the interval of
+/// further probes, so that a stream whose server has vanished ends.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The number of unanswered probes after which a connection is lost.
+pub const KEEP_ALIVE_PROBES: u32 = 3;
+
+/// The time after which a connection with unacknowledged data is lost, on Linux. Otherwise the
+/// system retries for up to a quarter of an hour.
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 /// The timeout for an HTTP server to accept a notification or a response.
 pub const NOTIFY_TIME: Duration = Duration::from_secs(30);
 

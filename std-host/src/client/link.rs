@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::http::Http;
-use super::outgoing::{Outgoing, Sending};
+use super::outgoing::{Drive, Outgoing, Sending};
 use super::pipe::Pipe;
 use bytes::Bytes;
 use core::pin::pin;
@@ -19,10 +19,10 @@ pub(super) enum Link {
 
 impl Link {
     /// Sends a request. Its answer, or the failure to send it, arrives in its mailbox.
-    pub(super) fn start(&self, outgoing: Outgoing) -> Sending {
+    pub(super) fn start(&self, outgoing: Outgoing, drive: Drive) -> Sending {
         match self {
             Self::Pipe(pipe) => pipe.start(outgoing),
-            Self::Http(http) => http.start(outgoing),
+            Self::Http(http) => http.start(outgoing, drive),
         }
     }
 

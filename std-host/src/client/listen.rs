@@ -6,7 +6,7 @@ use super::inner::Inner;
 use super::limits::{RECONNECT_FIRST, RECONNECT_MOST, RECONNECTS};
 use super::mailbox::{Incoming, Mailbox};
 use super::notice::Notice;
-use super::outgoing::Sending;
+use super::outgoing::{Drive, Sending};
 use super::raw::RawJson;
 use super::request::Request;
 use super::router::Purpose;
@@ -179,7 +179,7 @@ impl Inner {
     async fn open_listen(&self, filter: &Filter) -> Result<(Open, RawJson), Error> {
         let wanted = RawJson::of(&filter.params()).map_err(|error| Error::Invalid(error.to_string()))?;
         let request = Request::new("subscriptions/listen").param("notifications", wanted);
-        let (id, mailbox, sending) = self.send(&request, Purpose::Listen, &[]);
+        let (id, mailbox, sending) = self.send(&request, Purpose::Listen, &[], Drive::Task);
         let acknowledged = async {
             loop {
                 match mailbox.next().await {

@@ -89,7 +89,7 @@ fn count(schema: &Value) -> usize {
 pub(super) fn fields(mirrored: &[Mirrored], arguments: Option<&RawJson>) -> Vec<(HeaderName, HeaderValue)> {
     let field = |one: &Mirrored| {
         let value = one.path.iter().try_fold(arguments?.clone(), |value, name| value.member(name))?;
-        let integer = value.value().and_then(|value| value.integer().ok()?.to::<i64>());
+        let integer = value.value().integer().ok().and_then(|integer| integer.to::<i64>());
         let text = match (value.string(), integer) {
             (Some(text), _) => text,
             // MCP 2026-07-28 streamable-http: integers are decimal in the header, in whatever form

@@ -2,7 +2,7 @@
 
 use super::error::{Error, shown};
 use super::limits::{NOISE, OUTGOING};
-use super::outgoing::{Outgoing, Sending};
+use super::outgoing::{Drive, Outgoing, Sending};
 use super::router::{Router, Stray};
 use attache_core::client::number;
 use attache_core::json::Value;
@@ -70,12 +70,11 @@ impl Pipe {
             }
             Err(mpsc::error::TrySendError::Full(line)) => {
                 let (lines, router) = (self.lines.clone(), Arc::clone(&self.router));
-                let task = tokio::spawn(async move {
+                Sending::of(Drive::Task, async move {
                     if lines.send(line).await.is_err() {
                         router.fail(outgoing.id, Error::Closed);
                     }
-                });
-                Sending::task(task.abort_handle())
+                })
             }
         }
     }

@@ -163,7 +163,7 @@ impl Started {
         let refused = |refused: Refused| Error::Spawn { command: program.clone(), reason: refused.to_string() };
         let (mut child, group) = spawn(&mut command.command(input), command.supervision.as_ref()).map_err(refused)?;
         tracing::debug!(program, pid = child.id(), "server process started");
-        let tail = Tail::default();
+        let tail = Tail::of_child(&command.environment);
         let stderr = child.stderr.take();
         let readers = stderr.map(|stderr| tokio::spawn(tail.clone().collect(stderr))).into_iter().collect();
         Ok(Self { child, group, caps: command.caps.clone(), tail, readers, program })

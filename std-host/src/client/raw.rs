@@ -1,7 +1,8 @@
 //! JSON text in its original form: unknown members and the spelling of numbers are preserved.
 
+use crate::sink::Growing;
 use attache_core::client::{elements, members};
-use attache_core::json::Value;
+use attache_core::json::{Sink, Value, escape};
 use bytes::Bytes;
 use core::fmt;
 use serde::Serialize;
@@ -35,12 +36,20 @@ impl RawJson {
 
     /// Encodes a text as a JSON string.
     pub fn text(text: &str) -> Self {
-        Self(serde_json::Value::from(text).to_string().into())
+        let mut out = Growing::unlimited().expect(text.len() + 2);
+        // The buffer grows, so writing cannot fail.
+        let _ = out.put(b"\"").and_then(|()| escape(text, &mut out)).and_then(|()| out.put(b"\""));
+        Self(out.bytes.into())
     }
 
     /// `{}`
     pub const fn empty_object() -> Self {
         Self(Bytes::from_static(b"{}"))
+    }
+
+    /// A JSON text that was checked, without white space around it.
+    pub(crate) const fn checked(text: Bytes) -> Self {
+        Self(text)
     }
 
     /// A value from a body that was checked.
@@ -68,28 +77,27 @@ impl RawJson {
 
     /// A member of an object.
     pub fn member(&self, name: &str) -> Option<Self> {
-        self.value()?.member(name).map(|value| Self::part(&self.0, value))
+        self.value().member(name).map(|value| Self::part(&self.0, value))
     }
 
     /// Decodes a JSON string.
     pub fn string(&self) -> Option<String> {
-        self.value()?.text().map(|text| text.chars().collect())
+        self.value().text().map(|text| text.chars().collect())
     }
 
     /// The members of an object, in order.
     pub fn members(&self) -> impl Iterator<Item = (String, Self)> {
-        let found = self.value().into_iter().flat_map(members);
-        found.map(|(name, value)| (name.chars().collect(), Self::part(&self.0, value)))
+        members(self.value()).map(|(name, value)| (name.chars().collect(), Self::part(&self.0, value)))
     }
 
     /// The elements of an array, in order.
     pub fn elements(&self) -> impl Iterator<Item = Self> {
-        self.value().into_iter().flat_map(elements).map(|value| Self::part(&self.0, value))
+        elements(self.value()).map(|value| Self::part(&self.0, value))
     }
 
-    /// The value; the text was checked, so there is one.
-    pub(crate) fn value(&self) -> Option<Value<'_>> {
-        Value::parse(&self.0).ok()
+    /// The value.
+    pub(crate) fn value(&self) -> Value<'_> {
+        Value::of_checked(&self.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A request: its method, its parameters as JSON text, and its options.
 
-use super::http::Credential;
+use super::credential::Credential;
 use super::raw::RawJson;
 use crate::sink::Growing;
 use attache_core::client::{self, Meta, Param, Profile, mirrored_name};
@@ -169,18 +169,28 @@ impl Request {
         let profile = Profile { capabilities, ..profile };
         let own = self.params.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
         let further = further.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
-        let params: Vec<Param<'_>> = own.chain(further).collect();
-        let extra: Vec<Param<'_>> = self.meta.iter().map(|(name, value)| Param::json(name, value.as_bytes())).collect();
-        let mut meta = Meta::new(version, profile).extra(&extra);
+        let members: Vec<Param<'_>> = own.chain(further).collect();
+        let members_of_meta: Vec<Param<'_>> =
+            self.meta.iter().map(|(name, value)| Param::json(name, value.as_bytes())).collect();
+        let mut meta = Meta::new(version, profile).extra(&members_of_meta);
         if self.progress {
             meta = meta.progress(id);
         }
         if let Some(level) = self.level {
             meta = meta.level(level);
         }
-        let mut out = Growing::unlimited();
+        let length = |name: &str, value: &RawJson| name.len() + value.as_bytes().len() + PUNCTUATION;
+        let params: usize = self.params.iter().map(|(name, value)| length(name, value)).sum();
+        let extra: usize = self.meta.iter().map(|(name, value)| length(name, value)).sum();
+        let mut out = Growing::unlimited().expect(ENVELOPE + capabilities.len() + params + extra);
         // The buffer grows, so writing cannot fail.
-        let _ = client::request(&mut out, id, &self.method, &params, &meta);
+        let _ = client::request(&mut out, id, &self.method, &members, &meta);
         out.bytes.into()
     }
 }
+
+/// About the bytes of a request without parameters.
+const ENVELOPE: usize = 384;
+
+/// The quotes, colon and comma of a member.
+const PUNCTUATION: usize = 4;

@@ -92,7 +92,7 @@ impl Running {
 impl Router {
     pub(super) fn new(capabilities: &RawJson, answers: Option<Answers>) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
         let (responses, outgoing) = mpsc::channel(OUTGOING);
-        let declared = capabilities.value().map_or(era::Client::NONE, era::Client::declared);
+        let declared = era::Client::declared(capabilities.value());
         let router = Self {
             ids: AtomicU64::new(1),
             calls: Mutex::default(),
@@ -289,7 +289,7 @@ impl Router {
         match method.as_str() {
             "notifications/progress" => {
                 // MCP basic/utilities/progress: unknown and late tokens are ignored.
-                let token = params.value().and_then(|params| number(params.member("progressToken")?));
+                let token = params.value().member("progressToken").and_then(number);
                 if let Some(mailbox) = token.and_then(|token| self.mailbox(token, |_| true)) {
                     let _ = mailbox.put(Incoming::Progress(params), len);
                 }
@@ -316,7 +316,7 @@ impl Router {
     /// The subscription of revision 2026-07-28 to which a notification belongs.
     fn subscription(&self, params: &RawJson, stream: Option<u64>) -> Option<Arc<Mailbox>> {
         let id = |params: Value<'_>| number(params.member("_meta")?.member("io.modelcontextprotocol/subscriptionId")?);
-        let call = params.value().and_then(id).or(stream)?;
+        let call = id(params.value()).or(stream)?;
         self.mailbox(call, |running| running.listens())
     }
 
@@ -329,7 +329,7 @@ impl Router {
         }
         // MCP 2026-07-28 basic/patterns/cancellation: a server can cancel only a subscription,
         // which ends it.
-        let listen = id.value().and_then(number).filter(|id| self.mailbox(*id, |running| running.listens()).is_some());
+        let listen = number(id.value()).filter(|id| self.mailbox(*id, |running| running.listens()).is_some());
         if let Some(listen) = listen {
             self.fail(listen, Error::Lost("the server ended the subscription".to_owned()));
         }

@@ -7,6 +7,7 @@ use crate::budget::{Account, Budget, Overdrawn, Permit};
 use crate::limits::{FIELD_MEMORY, Limits, REQUEST_MEMORY};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::why;
+use attache_core::auth::{Need, authorize};
 use attache_core::http::{Refusal, gate_route};
 use bytes::Bytes;
 use core::pin::Pin;
@@ -46,6 +47,24 @@ pub struct Door {
     checks: Arc<Checks>,
     observers: Arc<Observers>,
     budget: Budget,
+    /// The scopes that callers need.
+    scopes: Arc<[String]>,
+    /// Whether the service can send challenges of this door.
+    #[cfg(feature = "proxy")]
+    is_lent: bool,
+}
+
+/// The challenges of a door, for the service behind it. It is in the extensions of a request.
+#[cfg(feature = "proxy")]
+#[derive(Clone, Debug)]
+pub(crate) struct Challenger(Arc<Checks>);
+
+#[cfg(feature = "proxy")]
+impl Challenger {
+    /// The challenge for a refusal, with the scopes that would do.
+    pub(crate) fn challenge(&self, refusal: Refusal, head: &Parts, scopes: &[String]) -> Option<HeaderValue> {
+        self.0.challenge(refusal, head, scopes.iter().map(String::as_str))
+    }
 }
 
 /// A service behind a [`Door`].
@@ -55,13 +74,27 @@ pub struct Guarded<S> {
     service: S,
 }
 
+impl<S> Guarded<S> {
+    /// The service behind the door.
+    pub const fn inner(&self) -> &S {
+        &self.service
+    }
+}
+
 impl Door {
     /// Callers have to show these credentials. The server is called by the names of this machine alone (`localhost`, `127.0.0.1`,
     /// `[::1]`) until [`hosts`](Door::hosts) says otherwise.
     pub fn new(auth: Auth) -> Self {
         let checks = Arc::new(Checks::new(auth, &Limits::default()));
         let budget = Budget::new(&Limits::default());
-        Self { checks, observers: Arc::new(Observers::of("door")), budget }
+        Self {
+            checks,
+            observers: Arc::new(Observers::of("door")),
+            budget,
+            scopes: Arc::default(),
+            #[cfg(feature = "proxy")]
+            is_lent: false,
+        }
     }
 
     /// Callers need no credentials. `Host`, `Origin` and the rate limits are checked.
@@ -101,6 +134,21 @@ impl Door {
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// Requires scopes of the caller's token. A caller without one of them is answered with a challenge that names it. Holders of
+    /// keys need no scopes.
+    #[must_use]
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = String>) -> Self {
+        self.scopes = scopes.into_iter().collect();
+        self
+    }
+
+    /// Lets the service behind this door send its challenges.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn lent(mut self) -> Self {
+        self.is_lent = true;
         self
     }
 
@@ -149,6 +197,8 @@ impl Door {
             Err(Out::Short(_)) => return Err(Refusal::Undecided.into()),
         };
         let who = guest.who()?;
+        let needs = self.scopes.iter().map(|scope| Need::Scope(scope));
+        authorize(&who, needs, |_| None).map_err(Refusal::from)?;
         match checks.count_identity(&who) {
             Ok(()) => Ok(Caller::of(&who)),
             Err(wait) => Err(Refused { refusal: Refusal::Rate, wait: Some(wait) }),
@@ -183,7 +233,10 @@ impl Door {
                 let reason = serde_json::json!({"error": refusal.reason()}).to_string();
                 let mut response = answered(refusal.status(), reason.into());
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                if let Some(challenge) = self.checks.challenge(refusal, head, auth.scopes()) {
+                // RFC 6750 §3.1: insufficient_scope MAY name the scopes that are needed.
+                let needed = self.scopes.iter().map(String::as_str);
+                let own = auth.scopes().filter(|scope| !self.scopes.iter().any(|needed| needed == scope));
+                if let Some(challenge) = self.checks.challenge(refusal, head, own.chain(needed)) {
                     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 }
                 response
@@ -267,6 +320,10 @@ where
                 Ok(caller) => head.extensions.insert(caller),
                 Err(response) => return Ok(response.map(Either::Left)),
             };
+            #[cfg(feature = "proxy")]
+            if door.is_lent {
+                head.extensions.insert(Challenger(Arc::clone(&door.checks)));
+            }
             Ok(service.call(Request::from_parts(head, body)).await?.map(Either::Right))
         })
     }

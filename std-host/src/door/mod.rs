@@ -9,5 +9,7 @@ mod rates;
 pub(crate) use checks::{Checks, Out};
 pub(crate) use head::{HeadRefusal, Relayed, facts, is_relayed, size};
 pub use head::{OverTls, Peer};
+#[cfg(feature = "proxy")]
+pub(crate) use layer::Challenger;
 pub(crate) use layer::redirect;
 pub use layer::{Door, Guarded};

@@ -1,9 +1,13 @@
 //! A function app as a backend.
 
 use super::context::{self, Unfit};
+#[cfg(feature = "proxy")]
+use super::custom;
 use super::custom::{Handler, Unanswered};
 use super::endpoint::Endpoint;
 use super::function::{Function, Functions, read_all};
+#[cfg(feature = "proxy")]
+use super::function_json;
 use super::headers::OfRequest;
 use super::http_trigger::{self, HttpFunction};
 use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
@@ -14,6 +18,8 @@ use super::pool::Pool;
 use super::refused::Refused;
 use super::results;
 use super::runtime::{Choices, Language, Runtime};
+#[cfg(feature = "proxy")]
+use super::served::Recipe;
 use super::settings::{AppSettings, HostFile, InvalidApp};
 use super::start::{Failure, Reported};
 use super::{headers, watch};
@@ -149,6 +155,25 @@ impl AppBuilder {
         Ok((Engine::Workers(pool), reported))
     }
 
+    /// How the handler of an app is started that is a server of its own.
+    ///
+    /// # Errors
+    /// If the app has functions as well, or its program is not set.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn handler(&self) -> Result<Recipe, StartError> {
+        let runtime = Runtime::find(&self.directory, &self.host, &self.settings, &self.choices)?;
+        // The platform refuses both together.
+        if let [function, ..] = function_json::read(&self.directory)?.as_slice() {
+            let what = format!(
+                "host.json has routes for the handler, and there is a function.json of {}: remove one of them",
+                function.name
+            );
+            return Err(StartError::Functions(vec![what]));
+        }
+        let levels = self.host.log_levels.clone().into();
+        Ok(custom::recipe(self.name(), levels, &self.directory, runtime.launch.clone(), runtime.custom.flatten()))
+    }
+
     /// The name of the app in the log: that of its directory.
     fn name(&self) -> Arc<str> {
         self.directory.file_name().map_or("app".into(), |name| name.to_string_lossy().into())
@@ -184,6 +209,12 @@ fn offered(reported: Reported, mut warnings: Vec<String>) -> Result<Offered, Vec
     }
     let keyed = functions.into_iter().map(|function| (key(function.entry.kind(), function.entry.key()), function));
     Ok((keyed.collect(), http, warnings))
+}
+
+/// Says why the handler of an app has not started.
+#[cfg(feature = "proxy")]
+pub(crate) fn handler_error(failure: &Failure) -> StartError {
+    load_error(failure, Language::Custom)
 }
 
 /// Turns the failure of a start into the output of the app and a line of advice.

@@ -1,36 +1,29 @@
 //! Custom handlers: an executable of the app that gets each call as an HTTP request.
 
 use super::function_json;
-use super::limits::{BACK_OFF_FIRST, BACK_OFF_MOST, MESSAGE, READY_CHECK, READY_TIME, SUSTAINED, WAIT_TIME};
+use super::limits::{READY_CHECK, WAIT_TIME};
 use super::lines::Lines;
 use super::messages::{
     Data, InvocationRequest, NullableBool, NullableDouble, NullableString, RpcHttp, RpcHttpCookie, TypedData,
 };
-use super::process::{Launch, Process};
+use super::process::Launch;
 use super::results;
+use super::served::{Address, Recipe, Served, Told, send};
 use super::settings::{AppSettings, CustomHandler, InvalidApp};
-use super::start::{Failure, Reported, fresh_id};
+use super::start::{Failure, Reported};
 use bytes::Bytes;
-use core::net::SocketAddr;
-use core::time::Duration;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http::Method;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 /// The process of a custom handler, started again when it ends. Dropping it kills the process.
 pub(super) struct Handler {
     lines: Lines,
-    address: watch::Receiver<Option<SocketAddr>>,
-    stop: watch::Sender<bool>,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    served: Served,
 }
 
 /// Why a call of a handler has no value.
@@ -58,7 +51,7 @@ pub(super) fn launch(
         environment,
         directory: working,
         worker_directory: directory.to_owned(),
-        supervision: None,
+        ..Launch::default()
     }
 }
 
@@ -76,13 +69,8 @@ impl Handler {
     ) -> Result<(Self, Reported), Failure> {
         let unread = |error: InvalidApp| Failure::App { text: error.to_string(), lines: Vec::new() };
         let functions = function_json::read(directory).map_err(unread)?;
-        let recipe = Recipe { app, levels, launch, root: directory.to_string_lossy().into_owned(), port };
-        let (process, address, lines) = recipe.start().await?;
-        let (sender, watched) = watch::channel(Some(address));
-        let stop = watch::Sender::new(false);
-        let keeper = tokio::spawn(recipe.keep(process, sender, stop.subscribe()));
-        let handler = Self { lines, address: watched, stop, keeper: Mutex::new(Some(keeper)) };
-        Ok((handler, functions.into_iter().map(|function| (function, None)).collect()))
+        let (served, lines) = recipe(app, levels, directory, launch, port).serve(Address::new(None)).await?;
+        Ok((Self { lines, served }, functions.into_iter().map(|function| (function, None)).collect()))
     }
 
     /// Runs a call of a function.
@@ -108,7 +96,7 @@ impl Handler {
     /// Connects to the handler, as soon as it runs.
     async fn connect(&self) -> TcpStream {
         loop {
-            let up = *self.address.borrow();
+            let up = *self.served.address().borrow();
             // A handler that has just ended refuses connections.
             if let Some(address) = up
                 && let Ok(stream) = TcpStream::connect(address).await
@@ -143,111 +131,20 @@ impl Handler {
 
     /// Ends the handler.
     pub(super) async fn stop(&self) {
-        let _ = self.stop.send(true);
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(keeper) = keeper {
-            let _ = keeper.await;
-        }
+        self.served.stop().await;
     }
 }
 
-impl Drop for Handler {
-    fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner);
-        keeper.iter().for_each(JoinHandle::abort);
-    }
-}
-
-struct Recipe {
+/// How the handler of an app is started.
+pub(super) fn recipe(
     app: Arc<str>,
     levels: Arc<[(String, i32)]>,
+    directory: &Path,
     launch: Launch,
-    root: String,
-    /// The port that host.json sets, if the handler does not read it from a variable.
     port: Option<u16>,
-}
-
-impl Recipe {
-    /// Starts the process, and waits until it answers.
-    async fn start(&self) -> Result<(Process, SocketAddr, Lines), Failure> {
-        let lines = Lines::new(Arc::clone(&self.app), Arc::clone(&self.levels));
-        let failed = |error| Failure::Spawn { program: self.launch.program.to_string_lossy().into_owned(), error };
-        let port = match self.port {
-            Some(port) => port,
-            None => free_port().map_err(failed)?,
-        };
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut launch = self.launch.clone();
-        let id = fresh_id();
-        // azure.md B.2.
-        for (name, value) in [
-            ("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string()),
-            ("FUNCTIONS_HTTPWORKER_PORT", port.to_string()),
-            ("FUNCTIONS_CUSTOMHANDLER_WORKER_ID", id.clone()),
-            ("FUNCTIONS_HTTPWORKER_ID", id),
-            ("FUNCTIONS_APP_ROOT_PATH", self.root.clone()),
-        ] {
-            launch.environment.push((name.into(), value.into()));
-        }
-        let mut process = Process::start(&launch, &[], &lines).map_err(failed)?;
-        let ready = async {
-            let answers = async || {
-                let stream = TcpStream::connect(address).await?;
-                send(stream, Method::GET, "/", Bytes::new(), "").await
-            };
-            while answers().await.is_err() {
-                sleep(READY_CHECK).await;
-            }
-        };
-        tokio::select! {
-            ready = timeout(READY_TIME, ready) => match ready {
-                Ok(()) => {
-                    lines.started();
-                    Ok((process, address, lines))
-                }
-                Err(_) => Err(Failure::Timeout { step: "did not answer GET /", limit: READY_TIME, lines: lines.started() }),
-            },
-            status = process.ended() => Err(match status {
-                Ok(status) => Failure::Exited { status, lines: lines.started() },
-                Err(error) => failed(error),
-            }),
-        }
-    }
-
-    /// Starts the process again when it ends.
-    async fn keep(self, process: Process, address: watch::Sender<Option<SocketAddr>>, mut stop: watch::Receiver<bool>) {
-        let (mut process, mut begun, mut wait) = (Some(process), Instant::now(), Duration::ZERO);
-        loop {
-            if let Some(running) = &mut process {
-                let ended = tokio::select! {
-                    ended = running.ended() => Some(ended),
-                    _ = stop.changed() => None,
-                };
-                let Some(ended) = ended else { return };
-                tracing::warn!(app = &*self.app, ?ended, "the handler has ended and is started again");
-                address.send_replace(None);
-            }
-            if begun.elapsed() >= SUSTAINED {
-                wait = Duration::ZERO;
-            }
-            tokio::select! {
-                () = sleep(wait) => {}
-                _ = stop.changed() => return,
-            }
-            wait = wait.saturating_mul(2).clamp(BACK_OFF_FIRST, BACK_OFF_MOST);
-            begun = Instant::now();
-            process = match self.start().await {
-                Ok((started, at, _)) => {
-                    address.send_replace(Some(at));
-                    Some(started)
-                }
-                Err(failure) => {
-                    tracing::error!(app = &*self.app, "the handler does not start: {failure}");
-                    None
-                }
-            };
-        }
-    }
+) -> Recipe {
+    let told = Told::Platform { root: directory.to_string_lossy().into_owned() };
+    Recipe { app, levels, launch, port, told }
 }
 
 /// The response of an HTTP trigger, as custom handlers write it.
@@ -296,11 +193,6 @@ fn http_request(http: RpcHttp) -> Value {
     })
 }
 
-/// Returns a port that is free at the moment.
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
 /// The body of a call.
 // azure.md B.3: strings in `Data` are encoded as JSON once more. Metadata keys that end in `trigger` are left out.
 fn body(request: InvocationRequest) -> Value {
@@ -322,30 +214,4 @@ fn body(request: InvocationRequest) -> Value {
         .filter(|(name, _)| !name.to_ascii_lowercase().ends_with("trigger") && !data.contains_key(name));
     let metadata: Map<String, Value> = metadata.map(|(name, item)| (name, value(item.data))).collect();
     json!({ "Data": data, "Metadata": metadata })
-}
-
-/// Sends a request on a fresh connection.
-async fn send(
-    stream: TcpStream,
-    method: Method,
-    path: &str,
-    body: Bytes,
-    id: &str,
-) -> Result<(StatusCode, Bytes), Box<dyn core::error::Error + Send + Sync>> {
-    stream.set_nodelay(true)?;
-    let address = stream.peer_addr()?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // The connection is closed when the answer is read, or when the call is cancelled.
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, address.to_string())
-        .header(header::CONTENT_TYPE, "application/json")
-        .header("x-azure-functions-invocationid", id)
-        .body(Full::new(body))?;
-    let (head, body) = sender.send_request(request).await?.into_parts();
-    let body = Limited::new(body, MESSAGE).collect().await?.to_bytes();
-    Ok((head.status, body))
 }

@@ -10,7 +10,7 @@ use tokio::io::AsyncRead;
 
 /// The lines of one worker: passed on to the log of this program, and kept while the worker starts.
 #[derive(Clone)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     app: Arc<str>,
     /// The least severe level by category or prefix of a category (`logging.logLevel` of
     /// host.json).

@@ -43,6 +43,7 @@ mod route;
 mod route_constraint;
 mod runtime;
 mod schema;
+mod served;
 mod settings;
 mod start;
 mod watch;
@@ -55,6 +56,14 @@ pub use http_call::HttpCall;
 pub use http_trigger::{HttpFunction, HttpLevel};
 pub use runtime::worker_runtime;
 pub use settings::{AppSettings, HostFile, InvalidApp, object as json_file};
+
+#[cfg(feature = "proxy")]
+pub(crate) use {
+    app::handler_error,
+    process::Launch,
+    served::{Address, Recipe, Served, Told},
+    start::fresh_id,
+};
 
 use attache_core::tool::Level;
 

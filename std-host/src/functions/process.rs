@@ -2,7 +2,7 @@
 
 use super::limits::STOP_TIME;
 use super::lines::Lines;
-use crate::children::{Group, Refused, Supervision, spawn};
+use crate::children::{Caps, Group, Refused, Signal, Supervision, spawn};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -12,24 +12,26 @@ use tokio::time::timeout;
 
 /// The command that starts a worker. The arguments with its id and the address of the host come
 /// behind `arguments`.
-#[derive(Clone, Debug)]
-pub(super) struct Launch {
-    pub(super) program: OsString,
-    pub(super) arguments: Vec<OsString>,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Launch {
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
     /// The whole environment of the process.
-    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// The directory of the app.
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// The directory of the worker's files.
-    pub(super) worker_directory: PathBuf,
-    /// The supervision that ends the process if this program is killed.
-    pub(super) supervision: Option<Supervision>,
+    pub(crate) worker_directory: PathBuf,
+    /// The limits of the process and its descendants.
+    pub(crate) caps: Caps,
+    pub(crate) supervision: Option<Supervision>,
 }
 
 /// A running process. Dropping it kills its process group.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
+    caps: Caps,
     /// `None` after the end of the process.
     group: Option<Group>,
     /// Held open while the process runs. Waiting for a child would close it.
@@ -47,25 +49,40 @@ impl Process {
         command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value)));
         // Official Python workers are started by a launcher that ends when its input does.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (mut child, group) = spawn(&mut command, launch.supervision.as_ref()).map_err(|refused| match refused {
+        let refused = |refused: Refused| match refused {
             Refused::Failed(error) => error,
-            Refused::TooMany(_) => io::Error::other(refused.to_string()),
-        })?;
+            refused => io::Error::other(refused.to_string()),
+        };
+        let (mut child, group) = spawn(&mut command, launch.supervision.as_ref()).map_err(refused)?;
         if let Some(output) = child.stdout.take() {
             tokio::spawn(lines.clone().follow(output, false));
         }
         if let Some(output) = child.stderr.take() {
             tokio::spawn(lines.clone().follow(output, true));
         }
-        let input = child.stdin.take();
-        Ok(Self { child, group: Some(group), _input: input })
+        let (group, input) = (Some(group), child.stdin.take());
+        Ok(Self { child, caps: launch.caps.clone(), group, _input: input })
     }
 
     /// Waits for the end of the process, and kills what is left of its group.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        let status = self.child.wait().await;
+        let Some(group) = &self.group else { return self.child.wait().await };
+        let status = tokio::select! {
+            status = self.child.wait() => status,
+            reason = self.caps.exceeded(group) => {
+                tracing::warn!(reason, "a process has used more than it may, and is killed");
+                group.signal(Signal::Kill);
+                self.child.wait().await
+            }
+        };
         self.group = None;
         status
+    }
+
+    /// Asks the process to end by SIGTERM, gives it some time, and kills its group.
+    pub(super) async fn terminate(self) {
+        self.group.iter().for_each(|group| group.signal(Signal::Terminate));
+        self.stop().await;
     }
 
     /// Gives the process some time to end by itself, and kills its group.

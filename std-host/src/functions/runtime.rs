@@ -135,6 +135,7 @@ impl Runtime {
             directory: directory.to_owned(),
             worker_directory: worker,
             supervision: choices.supervision.clone(),
+            ..Launch::default()
         };
         // The library runs plain functions of the official worker on its event loop, where each blocks all others.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -344,7 +345,8 @@ fn environment(
         variables.extend(settings.get(name).map(|value| (name.into(), value)));
     }
     let packages = directory.join(".python_packages/lib/site-packages");
-    if language == Language::Python.name() && packages.is_dir() {
+    let may_be_python = [Language::Python, Language::Custom].iter().any(|own| own.name() == language);
+    if may_be_python && packages.is_dir() {
         let before = variables.remove(OsStr::new("PYTHONPATH"));
         let paths = before.iter().flat_map(std::env::split_paths).chain([packages]);
         variables.extend(std::env::join_paths(paths).ok().map(|paths| ("PYTHONPATH".into(), paths)));

@@ -1,5 +1,6 @@
 //! The files that configure a function app: `host.json` and `local.settings.json`.
 
+use super::http_trigger::HttpLevel;
 use super::limits::FILE;
 use core::fmt;
 use core::time::Duration;
@@ -108,7 +109,7 @@ impl HostFile {
     }
 
     fn of(root: &Map<String, Value>) -> Result<Self, String> {
-        let mut host = Self::default();
+        let (mut host, mut has_profile) = (Self::default(), false);
         for (key, value) in root {
             match key.to_ascii_lowercase().as_str() {
                 "version" => {
@@ -120,17 +121,28 @@ impl HostFile {
                 "logging" => host.logging(value)?,
                 "functiontimeout" => host.timeout = timespan(value)?,
                 "customhandler" => host.custom = Some(CustomHandler::of(value)?),
-                "configurationprofile" => {
-                    return Err(format!(
-                        "configurationProfile {value}: the handler is an MCP server of its own, which `attache gate` serves: \
-                         start it, and run attache gate URL"
-                    ));
-                }
+                "configurationprofile" => has_profile = is_profile(value)?,
                 "extensions" => host.extensions(value)?,
                 _ => host.ignored.push(format!("host.json: {key} has no effect")),
             }
         }
+        if has_profile {
+            // What the profile sets, unless the file says otherwise.
+            host.custom.as_mut().ok_or("configurationProfile needs a customHandler")?.use_profile();
+            host.route_prefix.get_or_insert_default();
+        }
+        host.custom.as_ref().map_or(Ok(()), CustomHandler::check_routes)?;
         Ok(host)
+    }
+
+    /// The routes of a custom handler that is a server of its own, with the prefix of all routes. `None` if the functions of the app
+    /// are called one by one.
+    pub fn handler_routes(&self) -> Option<Vec<(String, HttpLevel)>> {
+        let http = &self.custom.as_ref().filter(|custom| custom.is_proxied)?.http;
+        let route = |(route, level): &(String, Option<HttpLevel>)| {
+            (format!("{}/{}", self.prefix(), route.trim_start_matches('/')), level.unwrap_or(http.level))
+        };
+        Some(http.routes.iter().map(route).collect())
     }
 
     fn logging(&mut self, value: &Value) -> Result<(), String> {
@@ -251,6 +263,71 @@ pub(super) struct CustomHandler {
     pub(super) arguments: Vec<String>,
     pub(super) directory: String,
     pub(super) port: Option<u16>,
+    /// Whether it gets requests as they are.
+    is_proxied: bool,
+    http: HandlerHttp,
+}
+
+/// `customHandler.http`
+#[derive(Clone, Debug)]
+struct HandlerHttp {
+    level: HttpLevel,
+    /// Each route with a level of its own if it has one.
+    routes: Vec<(String, Option<HttpLevel>)>,
+}
+
+impl Default for HandlerHttp {
+    fn default() -> Self {
+        Self { level: HttpLevel::Function, routes: Vec::new() }
+    }
+}
+
+impl HandlerHttp {
+    fn of(value: &Value) -> Result<Self, String> {
+        let mut http = Self::default();
+        for (key, value) in value.as_object().ok_or("customHandler.http must be an object")? {
+            match key.to_ascii_lowercase().as_str() {
+                "defaultauthorizationlevel" => http.level = level(&format!("customHandler.http.{key}"), value)?,
+                "routes" => {
+                    let routes = value.as_array().ok_or("customHandler.http.routes must be an array")?;
+                    http.routes = routes.iter().map(route).collect::<Result<_, _>>()?;
+                }
+                // One page of the platform names the switch so; enableProxyingHttpRequest is what its host reads.
+                "enableproxying" => {}
+                _ => {
+                    return Err(format!(
+                        "customHandler.http.{key} is not known: write defaultAuthorizationLevel or routes"
+                    ));
+                }
+            }
+        }
+        Ok(http)
+    }
+}
+
+fn route(value: &Value) -> Result<(String, Option<HttpLevel>), String> {
+    let path = member(value, "route").and_then(Value::as_str);
+    let path = path.ok_or("customHandler.http.routes: each entry needs a route, such as {\"route\": \"{*route}\"}")?;
+    let own = member(value, "authorizationLevel").map(|own| level(&format!("authorizationLevel of {path}"), own));
+    Ok((path.to_owned(), own.transpose()?))
+}
+
+fn level(key: &str, value: &Value) -> Result<HttpLevel, String> {
+    match value.as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "anonymous" => Ok(HttpLevel::Anonymous),
+        "function" => Ok(HttpLevel::Function),
+        "admin" => Ok(HttpLevel::Admin),
+        _ => Err(format!("{key} is {value}; it must be anonymous, function or admin")),
+    }
+}
+
+/// Whether the profile makes the custom handler a server of its own.
+fn is_profile(value: &Value) -> Result<bool, String> {
+    match value.as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "" if value.is_null() || value == "" => Ok(false),
+        "mcp-custom-handler" | "web-app-custom-handler" => Ok(true),
+        _ => Err(format!("configurationProfile {value} is not known; it can be mcp-custom-handler")),
+    }
 }
 
 impl CustomHandler {
@@ -259,11 +336,8 @@ impl CustomHandler {
         let of = |map: &Map<String, Value>, wanted: &str| {
             map.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.clone())
         };
-        if of(root, "enableProxyingHttpRequest") == Some(Value::Bool(true)) || of(root, "http").is_some() {
-            return Err("customHandler with enableProxyingHttpRequest or http.routes is a server of its own: start it, and run \
-                        attache gate URL"
-                .to_owned());
-        }
+        let http = of(root, "http").map(|http| HandlerHttp::of(&http)).transpose()?.unwrap_or_default();
+        let is_proxied = of(root, "enableProxyingHttpRequest") == Some(Value::Bool(true));
         let Some(Value::Object(description)) = of(root, "description") else {
             return Err("customHandler.description is missing".to_owned());
         };
@@ -279,7 +353,23 @@ impl CustomHandler {
         let port = port
             .map(|port| port.parse().map_err(|_| format!("customHandler.port {port:?} must be a number")))
             .transpose()?;
-        Ok(Self { program, arguments, directory: text("workingDirectory"), port })
+        Ok(Self { program, arguments, directory: text("workingDirectory"), port, is_proxied, http })
+    }
+
+    fn use_profile(&mut self) {
+        self.is_proxied = true;
+        if self.http.routes.is_empty() {
+            self.http.routes.push(("{*route}".to_owned(), None));
+        }
+    }
+
+    fn check_routes(&self) -> Result<(), String> {
+        match (self.is_proxied, self.http.routes.is_empty()) {
+            (true, true) => Err(r#"customHandler.enableProxyingHttpRequest needs customHandler.http.routes, such as [{"route": "{*route}"}]"#),
+            (false, false) => Err("customHandler.http.routes needs customHandler.enableProxyingHttpRequest: true"),
+            _ => return Ok(()),
+        }
+        .map_err(str::to_owned)
     }
 }
 
@@ -470,6 +560,58 @@ mod tests {
             assert!(host(&file).expect_err("a fault").contains("Anonymous"), "{level}");
         }
         assert!(host(&json!({"version": "1.0"})).is_err());
+    }
+
+    fn routes(custom: Value, profile: Value, prefix: Value) -> Result<Option<Vec<(String, HttpLevel)>>, String> {
+        let mut file =
+            json!({"customHandler": custom, "configurationProfile": profile, "extensions": {"http": prefix}});
+        file["customHandler"]["description"] = json!({"defaultExecutablePath": "handler"});
+        host(&file).map(|host| host.handler_routes())
+    }
+
+    #[test]
+    fn profile_and_its_long_form_give_the_same_routes() {
+        let all = |level| Ok(Some(vec![("/{*route}".to_owned(), level)]));
+        let none = || json!({});
+        let long = json!({"enableProxyingHttpRequest": true, "http": {"routes": [{"route": "{*route}"}]}});
+        for (custom, profile, prefix, expected) in [
+            (json!({}), json!("mcp-custom-handler"), none(), all(HttpLevel::Function)),
+            (json!({}), json!("MCP-Custom-Handler"), none(), all(HttpLevel::Function)),
+            (long.clone(), Value::Null, json!({"routePrefix": ""}), all(HttpLevel::Function)),
+            (
+                json!({"http": {"DefaultAuthorizationLevel": "Anonymous"}}),
+                json!("mcp-custom-handler"),
+                none(),
+                all(HttpLevel::Anonymous),
+            ),
+            (
+                json!({"http": {"routes": [{"route": "admin/{*rest}", "authorizationLevel": "admin"}, {"route": "/mcp"}]}}),
+                json!("mcp-custom-handler"),
+                none(),
+                Ok(Some(vec![
+                    ("/admin/{*rest}".to_owned(), HttpLevel::Admin),
+                    ("/mcp".to_owned(), HttpLevel::Function),
+                ])),
+            ),
+            (long, Value::Null, none(), Ok(Some(vec![("/api/{*route}".to_owned(), HttpLevel::Function)]))),
+            (json!({}), Value::Null, none(), Ok(None)),
+        ] {
+            assert_eq!(routes(custom.clone(), profile, prefix), expected, "{custom}");
+        }
+    }
+
+    #[test]
+    fn handler_without_sound_routes_stops_the_start() {
+        for (custom, profile, what) in [
+            (json!({}), json!("other"), "mcp-custom-handler"),
+            (json!({"enableProxyingHttpRequest": true}), Value::Null, "routes"),
+            (json!({"http": {"routes": [{"route": "a"}]}}), Value::Null, "enableProxyingHttpRequest"),
+            (json!({"http": {"defaultAuthorizationLevel": "system"}}), json!("mcp-custom-handler"), "anonymous"),
+            (json!({"http": {"colour": 1}}), json!("mcp-custom-handler"), "colour"),
+        ] {
+            let error = routes(custom, profile, json!({})).expect_err("a fault");
+            assert!(error.contains(what), "{error}");
+        }
     }
 
     #[test]

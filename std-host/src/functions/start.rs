@@ -29,7 +29,7 @@ pub(super) struct Worker {
 
 /// Why a worker does not start.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The program cannot be started.
     Spawn { program: String, error: std::io::Error },
     /// The process has ended, and its last lines.
@@ -112,7 +112,7 @@ pub(super) async fn start(
     }
 }
 
-async fn exited(status: std::io::Result<ExitStatus>, lines: &Lines) -> Failure {
+pub(super) async fn exited(status: std::io::Result<ExitStatus>, lines: &Lines) -> Failure {
     // The last output may still be in the pipe.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let lines = lines.started();
@@ -143,7 +143,7 @@ fn arguments(address: SocketAddr, id: &str) -> Vec<String> {
 }
 
 /// Returns a random id in the form of a UUID (RFC 9562 §5.4).
-pub(super) fn fresh_id() -> String {
+pub(crate) fn fresh_id() -> String {
     let mut bytes = [0; 16];
     // Without random numbers of the system, ids would not be secret. The process cannot go on then.
     getrandom::fill(&mut bytes).expect("the system has random numbers");

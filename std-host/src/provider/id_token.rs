@@ -162,7 +162,7 @@ fn is_issuer(pattern: &str, issuer: &str, tenant: Option<&str>) -> bool {
 }
 
 impl Identity {
-    fn tenant(&self) -> Option<&str> {
+    pub(crate) fn tenant(&self) -> Option<&str> {
         self.claims.get("tid").and_then(Value::as_str)
     }
 

@@ -197,10 +197,9 @@ impl Upstream {
         })
     }
 
-    /// Exchanges a code for the identity of the person who has signed in, with the configured claims.
-    pub(crate) async fn identity(&self, code: &str, attempt: &Attempt, now: u64) -> Result<Identity, Failed> {
-        let (identity, _) = self.signed_in(code, attempt, now).await?;
-        Ok(identity.with_claims(&self.claims))
+    /// Removes all claims from an identity that are not configured.
+    pub(crate) fn configured(&self, identity: Identity) -> Identity {
+        identity.with_claims(&self.claims)
     }
 
     /// Exchanges a code for the identity and the tokens of the person who has signed in.

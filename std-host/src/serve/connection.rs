@@ -9,6 +9,7 @@ use super::metrics::Metrics;
 use super::preface::Peeked;
 use super::proxies::Proxies;
 use super::socket::Socket;
+use super::switch::Tunnel;
 use super::timers::{ConnectionTimers, Cut};
 use super::tls::Certificate;
 use crate::http::OverTls;
@@ -17,7 +18,7 @@ use axum::body::Body;
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use http::header::CONNECTION;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -96,7 +97,17 @@ impl Serving {
         let service =
             TimedService { router, timers: timers_of_service, peer, is_tls: self.tls.is_some(), metrics, proxies };
         match is_http2 {
-            false => watched(pin!(self.http1().serve_connection(stream, service)), &timers, stopping).await,
+            false => {
+                let connection = self.http1().serve_connection(stream, service).with_upgrades();
+                watched(pin!(connection), &timers, stopping.clone()).await;
+                if let Some(tunnel) = timers.tunnel() {
+                    tokio::select! {
+                        () = tunnel => {}
+                        // A tunnel does not end by itself, and HTTP cannot tell its ends to stop.
+                        _ = stopping.changed() => {}
+                    }
+                }
+            }
             // Boxed, so that HTTP/1 connections are not as large as HTTP/2 connections.
             true => watched(Box::pin(self.http2().serve_connection(stream, service)).as_mut(), &timers, stopping).await,
         }
@@ -178,7 +189,7 @@ trait Connection: Future<Output = hyper::Result<()>> {
 /// The byte stream that hyper reads.
 type Io<S> = TokioIo<HeadGuard<Peeked<S>>>;
 
-impl<S: Stream + 'static> Connection for http1::Connection<Io<S>, TimedService> {
+impl<S: Stream + 'static> Connection for http1::UpgradeableConnection<Io<S>, TimedService> {
     fn end(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
@@ -216,8 +227,10 @@ impl hyper::service::Service<Request<Incoming>> for TimedService {
         let (begun, metrics) = (Instant::now(), Arc::clone(&self.metrics));
         let mut router = self.router.clone();
         Box::pin(async move {
-            let response = router.call(request.map(Body::new)).await?;
-            if response.headers().contains_key(CONNECTION) {
+            let mut response = router.call(request.map(Body::new)).await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                open.switch(response.extensions_mut().remove::<Tunnel>().and_then(|tunnel| tunnel.take()));
+            } else if response.headers().contains_key(CONNECTION) {
                 open.timers().leave_unread();
             }
             // With HTTP/1, the socket itself notices when the peer takes nothing.

@@ -4,7 +4,7 @@
 //! request.
 //!
 //! The guard follows each request to its end, so that it examines only heads, whatever a body
-//! contains. It replaces a forbidden byte with one that a head must not contain. Hyper, which
+//! contains. It examines nothing more once an answer has switched protocols. It replaces a forbidden byte with one that a head must not contain. Hyper, which
 //! remains the only parser, then refuses the request and closes the connection.
 
 use super::frames::Frames;
@@ -81,6 +81,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadGuard<S> {
         if !fresh.is_empty() {
             this.timers.heard();
             match &mut this.reader {
+                // RFC 9110 §7.8: bytes after an answer 101 are not HTTP.
+                Reader::Follower(_) if this.timers.is_switched() => return Poll::Ready(Ok(())),
                 Reader::Follower(follower) => follower.follow(fresh),
                 Reader::Frames(frames) => frames.count(fresh, this.timers.sent())?,
             }

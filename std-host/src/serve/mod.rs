@@ -74,6 +74,7 @@ mod metrics;
 mod preface;
 mod proxies;
 mod socket;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -85,6 +86,7 @@ pub use key_administration::key_administration;
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use proxies::Proxies;
+pub use switch::Tunnel;
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, TlsFiles};
 

@@ -1,7 +1,9 @@
 //! Per-connection timers: the head, idle and stall deadlines, and the requests in progress.
 
+use super::switch::Work;
 use crate::Limits;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +19,19 @@ pub(super) struct ConnectionTimers {
     sent: AtomicU64,
     /// Tells the connection to close, because another one needs its slot.
     leave: Notify,
+    /// Whether the bytes that arrive are no longer HTTP.
+    is_switched: AtomicBool,
+    after: Mutex<After>,
+}
+
+/// The work of the connection after its last HTTP message.
+#[derive(Default)]
+struct After(Option<Work>);
+
+impl fmt::Debug for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("After").field(&self.0.is_some()).finish()
+    }
 }
 
 #[derive(Debug)]
@@ -66,6 +81,8 @@ impl ConnectionTimers {
             now: Mutex::new(now),
             sent: AtomicU64::new(0),
             leave: Notify::new(),
+            is_switched: AtomicBool::new(false),
+            after: Mutex::default(),
         })
     }
 
@@ -125,6 +142,16 @@ impl ConnectionTimers {
             now.open += 1;
         });
         Open(Arc::clone(self))
+    }
+
+    /// Whether an answer has switched the connection to another protocol (RFC 9110 §7.8).
+    pub(super) fn is_switched(&self) -> bool {
+        self.is_switched.load(Relaxed)
+    }
+
+    /// Returns the work of the connection after its last HTTP message, if there is any.
+    pub(super) fn tunnel(&self) -> Option<Work> {
+        self.after.lock().unwrap_or_else(PoisonError::into_inner).0.take()
     }
 
     /// Notes that the rest of the incoming message will not be read.
@@ -189,6 +216,20 @@ pub(super) enum Cut {
 impl Open {
     pub(super) fn timers(&self) -> &ConnectionTimers {
         &self.0
+    }
+
+    /// Notes that the answer to this request switches the connection to another protocol. The connection counts as in use until
+    /// `tunnel` has ended.
+    pub(super) fn switch(&self, tunnel: Option<Work>) {
+        self.0.is_switched.store(true, Relaxed);
+        let open = self.0.begin(false);
+        let tunnel = tunnel.map(|tunnel| -> Work {
+            Box::pin(async move {
+                tunnel.await;
+                drop(open);
+            })
+        });
+        self.0.after.lock().unwrap_or_else(PoisonError::into_inner).0 = tunnel;
     }
 }
 

@@ -5,6 +5,8 @@ mod authorization_server;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod client_connections;
+#[cfg(feature = "client")]
 mod client_liars;
 #[cfg(all(feature = "client", unix))]
 mod client_process;

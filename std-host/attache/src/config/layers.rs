@@ -2,12 +2,13 @@
 //! the file overrides the default.
 
 use super::backend::{self, Backend};
+use super::given::Given;
 use super::names;
 use super::policy::{self, PolicyRules};
 use super::providers::{self, ProviderConfig};
+use super::proxy::{self, RouteRule};
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
-use core::fmt;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -33,21 +34,6 @@ impl Effective {
     }
 }
 
-/// A value in its written form, with its source.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Given {
-    /// One text, or the entries of a list.
-    pub(crate) texts: Vec<String>,
-    pub(crate) origin: Origin,
-}
-
-// Does not print the texts, which may be secret.
-impl fmt::Debug for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Given").field("origin", &self.origin).finish_non_exhaustive()
-    }
-}
-
 type Values = HashMap<&'static str, Given>;
 
 /// All values that were written, by source, in the order of precedence.
@@ -60,6 +46,8 @@ pub(crate) struct Layers {
     backends: Vec<Vec<Backend>>,
     /// The policy of each server.
     policies: Vec<PolicyRules>,
+    /// The routes of each server.
+    routes: Vec<Vec<RouteRule>>,
     file: Values,
     /// The providers at which people sign in.
     pub(super) providers: Vec<ProviderConfig>,
@@ -103,7 +91,25 @@ impl Layers {
                 Err(fault) => faults.add(fault),
             }
         }
+        faults.or_default(self.platform_variables(of));
         faults.end()
+    }
+
+    /// Listens where a function platform expects its custom handler (FUNCTIONS_CUSTOMHANDLER_PORT), and accepts the public name
+    /// of the app (WEBSITE_HOSTNAME), unless settings say otherwise.
+    fn platform_variables(&mut self, of: impl Fn(&str) -> Option<String>) -> Result<(), Fault> {
+        const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+        let Some(port) = of(PORT).filter(|port| !port.is_empty()) else { return Ok(()) };
+        let origin = Origin::Variable(PORT.to_owned());
+        let number: u16 = port
+            .parse()
+            .map_err(|_| Fault::at(origin.clone(), format!("{PORT} {port:?} must be the number of a port")))?;
+        let listen = Given { texts: vec![format!("127.0.0.1:{number}")], origin };
+        self.variables.entry("listen").or_insert(listen);
+        if let Some(host) = of("WEBSITE_HOSTNAME").filter(|host| !host.is_empty()) {
+            self.set_default("allow_host", host)?;
+        }
+        Ok(())
     }
 
     /// Adds the file at `path` with content `text`, and adds its faults. Returns whether the text is
@@ -131,16 +137,15 @@ impl Layers {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("server", DeValue::Array(servers)) => {
                     for server in servers.iter() {
-                        let (mut values, mut backends, mut rules) = (Values::new(), Vec::new(), PolicyRules::default());
+                        let mut own = Own::default();
                         match server.get_ref() {
-                            DeValue::Table(table) => {
-                                file.server(table, &mut values, (&mut backends, &mut rules), faults);
-                            }
+                            DeValue::Table(table) => file.server(table, &mut own, faults),
                             _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
                         }
-                        self.servers.push(values);
-                        self.backends.push(backends);
-                        self.policies.push(rules);
+                        self.servers.push(own.values);
+                        self.backends.push(own.backends);
+                        self.policies.push(own.rules);
+                        self.routes.push(own.routes);
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
@@ -172,6 +177,11 @@ impl Layers {
     /// The backends of the `[[server]]` of this number.
     pub(crate) fn backends(&self, server: usize) -> Vec<Backend> {
         self.backends.get(server).cloned().unwrap_or_default()
+    }
+
+    /// The routes of the `[[server]]` of this number.
+    pub(crate) fn routes(&self, server: Option<usize>) -> Vec<RouteRule> {
+        server.and_then(|number| self.routes.get(number)).cloned().unwrap_or_default()
     }
 
     /// The rules of a `[[server]]` table or, without one, of the whole file.
@@ -227,6 +237,15 @@ pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Stri
         .collect()
 }
 
+/// What a `[[server]]` table has.
+#[derive(Default)]
+struct Own {
+    values: Values,
+    backends: Vec<Backend>,
+    rules: PolicyRules,
+    routes: Vec<RouteRule>,
+}
+
 /// The configuration file, for the position of faults.
 struct File<'a> {
     path: &'a Path,
@@ -246,13 +265,8 @@ impl File<'_> {
         Fault::at(self.origin(offset), what)
     }
 
-    fn server(
-        &self,
-        table: &DeTable<'_>,
-        values: &mut Values,
-        (backends, rules): (&mut Vec<Backend>, &mut PolicyRules),
-        faults: &mut Faults,
-    ) {
+    fn server(&self, table: &DeTable<'_>, own: &mut Own, faults: &mut Faults) {
+        let Own { values, backends, rules, routes } = own;
         for (key, value) in table.iter() {
             let at = value.span().start;
             match key.get_ref().as_ref() {
@@ -262,6 +276,7 @@ impl File<'_> {
                     faults.or_default(taken.map_err(|what| self.fault(at, what)));
                 }
                 "backend" => *backends = backend::read(value.get_ref(), at, &|offset| self.origin(offset), faults),
+                "route" => *routes = proxy::read_routes(value.get_ref(), at, &|offset| self.origin(offset), faults),
                 _ => self.read_one(key, value.get_ref(), at, "", Of::Server, values, faults),
             }
         }

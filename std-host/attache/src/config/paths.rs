@@ -23,7 +23,7 @@ impl ServerConfig {
         if self.protection.policies.is_empty() {
             return None;
         }
-        let own = format!("http://localhost{}", self.path);
+        let own = format!("http://localhost{}", self.resource_path());
         let url = self.protection.resource.as_deref().unwrap_or(&own);
         Resource::new(url).map(|resource| resource.metadata_path().concat())
     }

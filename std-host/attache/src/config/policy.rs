@@ -65,6 +65,12 @@ impl PolicyRules {
         }
     }
 
+    /// Whether there is no rule.
+    pub(super) const fn is_empty(&self) -> bool {
+        let Self { allow, deny, scopes, roles, read_only } = self;
+        allow.is_none() && deny.is_none() && scopes.is_none() && roles.is_none() && read_only.is_none()
+    }
+
     /// Returns the policy.
     pub(crate) fn policy(&self) -> Policy {
         let mut policy = Policy::new();

@@ -1,6 +1,6 @@
 //! `[[auth.provider]]`: the providers at which people sign in with a browser.
 
-use super::layers::Given;
+use super::given::Given;
 use super::secret::{Secret, read_file};
 use crate::fault::{Fault, Faults, Origin};
 use attache_host::auth::{PlatformProvider, ProviderKind};
@@ -170,6 +170,11 @@ fn one(table: &DeTable<'_>, place: Origin, origin: &impl Fn(usize) -> Origin) ->
         client_secret,
         parameters,
     })
+}
+
+/// Returns the kind with this name.
+pub(super) fn kind(word: &str) -> ProviderKind {
+    KINDS.iter().find(|(own, _)| *own == word).map(|(_, kind)| *kind).unwrap_or_default()
 }
 
 /// The name for people of a provider without a label.

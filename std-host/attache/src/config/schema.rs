@@ -1,7 +1,7 @@
 //! The JSON Schema of the configuration file, for editors.
 
 use super::settings::{Of, Setting, shown};
-use super::{Kind, backend, policy, providers};
+use super::{Kind, backend, policy, providers, proxy};
 use serde_json::{Map, Value, json};
 
 /// The schema of `attache.toml`.
@@ -9,6 +9,7 @@ pub(crate) fn schema() -> Value {
     let mut properties = properties(shown());
     let mut own = self::properties(shown().filter(|setting| setting.of == Of::Server));
     own.insert("backend".to_owned(), backend::schema());
+    own.insert("route".to_owned(), proxy::schema());
     for (key, rule) in policy::schema() {
         own.insert(key.to_owned(), rule.clone());
         properties.insert(key.to_owned(), rule);

@@ -97,6 +97,7 @@ impl Setting {
             None => "Server",
             Some("auth") => "Who may call",
             Some("proxy") => "Behind a proxy",
+            Some("upstream") => "Proxy mode",
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal" | "store") => "Sessions",
@@ -180,6 +181,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
     server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
+    server(
+        "mode",
+        Kind::Choice(&["mcp", "proxy"]),
+        "mcp",
+        "mcp: an MCP server with the tools of its backends. proxy: the HTTP application of its one backend, as it is, with all paths below path",
+    ),
     server("demo", Kind::Switch, "false", "Offer the demo tools echo and add").basic(),
     server("tools", Kind::List(Item::Text), "echo,add", "Demo tools to offer; naming them here is as good as demo = true"),
     server(
@@ -316,7 +323,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Public URL, such as https://gw.example, at which this program is itself an authorization server for its servers: clients \
          register there on their own, and people sign in at auth.server.upstream. It becomes auth.issuer",
     ),
-    program("auth.server.upstream", Kind::Text, "", "Issuer at which people sign in (OpenID Connect)"),
+    program(
+        "auth.server.upstream",
+        Kind::Text,
+        "",
+        "Issuer at which people sign in. Unset: that of Google or GitHub, if auth.server.upstream_kind names one of them",
+    ),
+    program(
+        "auth.server.upstream_kind",
+        Kind::Choice(&["oidc", "entra", "google", "github"]),
+        "oidc",
+        "Kind of that issuer: OpenID Connect, or one with habits of its own. GitHub has no ID tokens, and is asked by its API",
+    ),
+    program(
+        "auth.server.upstream_api",
+        Kind::Text,
+        "",
+        "URL of the API of a GitHub installation. Unset: https://api.github.com",
+    ),
     program(
         "auth.server.client_id",
         Kind::Text,
@@ -335,7 +359,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "auth.server.upstream_scopes",
         Kind::List(Item::Scope),
         "openid,profile,email",
-        "Scopes to request at auth.server.upstream",
+        "Scopes to request at auth.server.upstream. Unset for GitHub: read:user",
     ),
     program(
         "auth.server.claims",
@@ -348,6 +372,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::List(Item::Host),
         "",
         "Hosts of the https redirect URIs that clients may register, such as claude.ai; without this, any host, with a warning on the page",
+    ),
+    program(
+        "auth.server.tenants",
+        Kind::List(Item::Text),
+        "",
+        "Tenants (tid) whose people may sign in; *: all. An issuer of many tenants (common, organizations) needs a value",
+    ),
+    program(
+        "auth.server.recheck",
+        Kind::Span,
+        "24h",
+        "Time after which the issuer is asked again at a refresh whether it still knows the person, if it has given a refresh token \
+         (scope offline_access). 0s: never",
     ),
     program(
         "auth.server.clients_file",
@@ -425,6 +462,38 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "Proxies whose X-Forwarded-For names the caller: addresses, networks such as 10.0.0.0/8, or unix for connections by the \
          Unix socket",
+    ),
+    server(
+        "upstream.mcp_paths",
+        Kind::List(Item::Text),
+        "",
+        "With mode = \"proxy\": paths at which the application serves MCP, such as /mcp. The first one is the URL that clients are told",
+    ),
+    server(
+        "upstream.timeout",
+        Kind::Time,
+        "240s",
+        "With mode = \"proxy\": end an exchange with the application after this time without a byte of the request or of the answer",
+    ),
+    server(
+        "upstream.upgrades",
+        Kind::Choice(&["auto", "on", "off"]),
+        "auto",
+        "With mode = \"proxy\": let clients change the protocol (WebSocket). auto: except on MCP paths. on: on all paths",
+    ),
+    server(
+        "upstream.pass_authorization",
+        Kind::Switch,
+        "false",
+        "With mode = \"proxy\": pass the field Authorization on although this server accepts tokens itself. The application can then use \
+         the tokens of its callers elsewhere",
+    ),
+    server(
+        "upstream.pass_host",
+        Kind::Switch,
+        "false",
+        "With mode = \"proxy\": pass the field Host of the client on. Otherwise the application gets its own address in Host, and that of \
+         the client in X-Forwarded-Host",
     ),
     program("limits.body", Kind::Size, "4MiB", "Largest request body"),
     program("limits.body_time", Kind::Time, "30s", "Time in which a request body must arrive"),

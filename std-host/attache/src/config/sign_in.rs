@@ -1,10 +1,14 @@
 //! The settings of the program's own authorization server (`auth.server` and `store`).
 
 use super::Layers;
+use super::providers::{self, ProviderConfig};
 use super::secret::{self, Secret};
-use crate::fault::{Fault, Faults};
+use super::value;
+use crate::fault::{Fault, Faults, Origin};
+use attache_host::auth::{Issuer, ProviderKind};
 use attache_host::authorization_server::PreRegistered;
 use core::fmt;
+use core::time::Duration;
 use std::path::PathBuf;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -14,12 +18,11 @@ pub(crate) struct SignIn {
     /// The public URL of the server.
     pub(crate) issuer: String,
     /// The issuer at which people sign in.
-    pub(crate) upstream: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: Option<Secret<String>>,
+    pub(crate) upstream: ProviderConfig,
+    /// The time after which the issuer is asked again.
+    pub(crate) recheck: Duration,
     /// Keys in the form of PKCS #8.
     pub(crate) signing_keys: Secret<Vec<Vec<u8>>>,
-    pub(crate) upstream_scopes: Vec<String>,
     pub(crate) claims: Vec<String>,
     pub(crate) redirect_hosts: Vec<String>,
     /// The clients that the operator has registered.
@@ -29,12 +32,15 @@ pub(crate) struct SignIn {
 
 impl fmt::Debug for SignIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignIn").field("issuer", &self.issuer).field("upstream", &self.upstream).finish_non_exhaustive()
+        f.debug_struct("SignIn")
+            .field("issuer", &self.issuer)
+            .field("upstream", &self.upstream.issuer)
+            .finish_non_exhaustive()
     }
 }
 
 /// The settings that mean something only with `auth.server.issuer`.
-const DEPENDENT: [&str; 8] = [
+const DEPENDENT: [&str; 10] = [
     "auth.server.upstream",
     "auth.server.client_id",
     "auth.server.client_secret_file",
@@ -42,6 +48,8 @@ const DEPENDENT: [&str; 8] = [
     "auth.server.claims",
     "auth.server.redirect_hosts",
     "auth.server.clients_file",
+    "auth.server.upstream_api",
+    "auth.server.tenants",
     "store.file",
 ];
 
@@ -72,13 +80,11 @@ impl Layers {
         };
         let sign_in = SignIn {
             issuer,
-            upstream: faults.or_default(needed("auth.server.upstream", "the issuer at which people sign in")),
-            client_id: faults.or_default(needed("auth.server.client_id", "the client id of this program there")),
-            client_secret: faults.or_default(self.client_secret()),
+            upstream: self.upstream(&mut faults),
+            recheck: texts("auth.server.recheck").first().and_then(|text| value::time(text)).unwrap_or_default(),
             signing_keys: Secret(
                 faults.or_default(needed("auth.server.signing_key_file", MAKE_KEY).and_then(|_| self.signing_keys())),
             ),
-            upstream_scopes: texts("auth.server.upstream_scopes"),
             claims: texts("auth.server.claims"),
             redirect_hosts: texts("auth.server.redirect_hosts"),
             clients: faults.or_default(self.clients()),
@@ -92,6 +98,52 @@ impl Layers {
             ));
         }
         faults.end().map(|()| Some(sign_in))
+    }
+
+    /// The issuer at which people sign in, as a provider.
+    fn upstream(&self, faults: &mut Faults) -> ProviderConfig {
+        let given = |key: &str| self.given(key, None);
+        let text = |key: &str| given(key).texts.into_iter().next().unwrap_or_default();
+        let kind = providers::kind(&text("auth.server.upstream_kind"));
+        let (issuer, tenants) = (text("auth.server.upstream"), given("auth.server.tenants").texts);
+        let has_own = matches!(kind, ProviderKind::Google | ProviderKind::GitHub);
+        if issuer.is_empty() && !has_own {
+            faults.add(Fault::of(
+                "auth.server.issuer needs auth.server.upstream: the issuer at which people sign in".to_owned(),
+            ));
+        }
+        let has_tenants = Issuer::discovered(&issuer).is_ok_and(|issuer| issuer.has_tenants());
+        if has_tenants && tenants.is_empty() {
+            let what = "serves many tenants: name in auth.server.tenants those whose people may sign in, or \"*\" for all of them";
+            faults.add(self.fault("auth.server.upstream", what));
+        }
+        if text("auth.server.client_id").is_empty() {
+            faults.add(Fault::of(
+                "auth.server.issuer needs auth.server.client_id: the client id of this program there".to_owned(),
+            ));
+        }
+        let client_secret = faults.or_default(self.client_secret());
+        if client_secret.is_none() && kind == ProviderKind::GitHub {
+            faults.add(Fault::of("GitHub needs auth.server.client_secret_file: the secret of the client".to_owned()));
+        }
+        let scopes = given("auth.server.upstream_scopes");
+        ProviderConfig {
+            name: "auth.server.upstream".to_owned(),
+            label: String::new(),
+            kind,
+            issuer,
+            api_url: text("auth.server.upstream_api"),
+            client_id: text("auth.server.client_id"),
+            client_secret,
+            // The default of GitHub is another one.
+            scopes: if scopes.origin == Origin::Default { Vec::new() } else { scopes.texts },
+            parameters: Vec::new(),
+            identities: Vec::new(),
+            groups: Vec::new(),
+            tenants,
+            email_domains: Vec::new(),
+            origin: given("auth.server.upstream").origin,
+        }
     }
 
     fn client_secret(&self) -> Result<Option<Secret<String>>, Fault> {

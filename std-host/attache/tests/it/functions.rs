@@ -161,7 +161,7 @@ impl Running {
         result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{tool}: {result}")).to_owned()
     }
 
-    fn entry(&self, list: &str, key: &str, name: &str) -> Value {
+    pub(crate) fn entry(&self, list: &str, key: &str, name: &str) -> Value {
         let listed = self.ask(&format!("{list}/list"), json!({}));
         let entries = listed["result"][list].as_array().unwrap_or_else(|| panic!("{listed}")).clone();
         entries.into_iter().find(|entry| entry[key] == name).unwrap_or_else(|| panic!("{name}: {listed}"))

@@ -23,7 +23,7 @@ app.mcpTool('patient', { toolName: 'patient', description: 'Waits', toolProperti
 "#;
 
 /// The header fields and the body of a call of a tool, which asks for progress.
-fn call(tool: &str) -> (Vec<(&'static str, String)>, String) {
+pub(crate) fn call(tool: &str) -> (Vec<(&'static str, String)>, String) {
     let field = |name, value: &str| (name, value.to_owned());
     let fields = vec![
         field("content-type", "application/json"),

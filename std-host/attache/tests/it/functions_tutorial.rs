@@ -75,6 +75,29 @@ impl Reader {
 }
 
 #[test]
+fn each_row_of_the_tables_of_bindings_and_results_names_a_test_that_exists() {
+    let text = include_str!("../../../../docs/functions.md");
+    let (_, section) = text.split_once("\n## Bindings").expect("the section");
+    let (section, _) = section.split_once("\n### ").expect("its end");
+    let tests = [
+        include_str!("functions.rs"),
+        include_str!("functions_http.rs"),
+        include_str!("../../../src/functions/context.rs"),
+        include_str!("../../../src/functions/function.rs"),
+        include_str!("../../../src/functions/results.rs"),
+    ];
+    let rows: Vec<&str> =
+        section.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| Test |")).collect();
+    assert_eq!(rows.len(), 18, "{rows:?}");
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().expect("a cell");
+        for name in cell.split(", ").map(|name| name.trim_matches('`')) {
+            assert!(tests.iter().any(|file| file.contains(&format!("fn {name}()"))), "{name}: {row}");
+        }
+    }
+}
+
+#[test]
 fn tutorial_leads_from_an_empty_directory_to_a_package_in_each_language() {
     if std::env::var_os("FOREIGN_CLIENTS").is_none_or(|wish| wish != "required") {
         return;

@@ -26,6 +26,8 @@ mod functions_events;
 #[cfg(unix)]
 mod functions_http;
 #[cfg(unix)]
+mod functions_peers;
+#[cfg(unix)]
 mod functions_tutorial;
 #[cfg(unix)]
 mod gate;
@@ -40,6 +42,8 @@ mod operation;
 #[cfg(target_os = "linux")]
 mod package;
 mod program;
+#[cfg(target_os = "linux")]
+mod proxy;
 #[cfg(target_os = "linux")]
 mod reload;
 #[cfg(unix)]

@@ -50,6 +50,8 @@ impl Files {
             ("--store-file", self.path("store.redb")),
             ("--auth-resource", "https://gw.example/mcp".to_owned()),
             ("--auth-server-clients-file", String::new()),
+            ("--auth-server-upstream-kind", String::new()),
+            ("--auth-server-recheck", String::new()),
             ("--allow-host", "gw.example".to_owned()),
             ("--path", "/mcp".to_owned()),
         ]
@@ -85,6 +87,13 @@ fn setting_that_is_missing_or_wrong_stops_the_start_with_the_remedy() {
         ("--auth-server-issuer", "https://gw.example/".to_owned(), Some("without a slash at its end")),
         ("--auth-server-issuer", "http://gw.example".to_owned(), Some("must be an https URL")),
         ("--auth-server-upstream", "http://id.example".to_owned(), Some("auth.server.upstream")),
+        (
+            "--auth-server-upstream",
+            "https://login.microsoftonline.com/common/v2.0".to_owned(),
+            Some("name in auth.server.tenants"),
+        ),
+        ("--auth-server-upstream-kind", "github".to_owned(), None),
+        ("--auth-server-recheck", "soon".to_owned(), Some("--auth-server-recheck")),
         ("--auth-server-client-secret-file", path("open"), Some("chmod")),
         ("--auth-server-client-secret-file", path("empty"), Some("is empty")),
         ("--auth-server-signing-key-file", path("secret"), Some("has no key")),

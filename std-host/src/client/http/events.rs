@@ -1,11 +1,10 @@
 //! Reads the server-sent events of a response, with a size limit.
 
-use super::failed;
+use super::response::Response;
 use crate::client::error::Error;
 use attache_core::client::sse::{Field, LineEnds};
 use bytes::Bytes;
 use core::time::Duration;
-use reqwest::Response;
 
 /// The event stream of a response.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ impl Events {
             if self.has_ended {
                 return Ok(None);
             }
-            match self.response.chunk().await.map_err(|error| failed(&error))? {
+            match self.response.chunk().await? {
                 Some(chunk) => self.chunk = chunk,
                 None => {
                     self.has_ended = true;

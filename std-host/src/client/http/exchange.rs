@@ -1,7 +1,8 @@
 //! A request over HTTP: a POST, and its answer as JSON or as a stream of events.
 
 use super::events::Events;
-use super::{Http, SESSION_ID, failed, session};
+use super::response::Response;
+use super::{Http, session};
 use crate::client::error::{Error, shown};
 use crate::client::limits::REFUSAL;
 use crate::client::outgoing::Outgoing;
@@ -9,7 +10,6 @@ use crate::client::router::Stray;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use http::header;
-use reqwest::Response;
 use std::sync::Arc;
 
 /// The format of an answer's body.
@@ -27,10 +27,11 @@ impl Http {
     pub(super) async fn exchange(self: &Arc<Self>, outgoing: Outgoing) -> Result<(), Error> {
         let generation = self.session.generation();
         match self.attempt(&outgoing).await {
+            // The rare steps are in boxes, because a future is as large as its largest path.
             // MCP 2025-11-25 basic/transports: 404 means that the session has ended. The request
             // was not processed.
             Err(Error::SessionLost) if outgoing.head.method != "initialize" => {
-                self.renew(generation).await?;
+                Box::pin(self.renew(generation)).await?;
                 self.attempt(&outgoing).await
             }
             other => other,
@@ -38,18 +39,17 @@ impl Http {
     }
 
     pub(super) async fn attempt(self: &Arc<Self>, outgoing: &Outgoing) -> Result<(), Error> {
-        let head = self.own_head(Some(&outgoing.head));
-        let had_session = head.contains_key(SESSION_ID);
-        let response = self.post(outgoing.body.clone(), &head, outgoing.head.credential.as_ref()).await?;
+        let had_session = outgoing.head.method != "initialize" && self.session.is_named();
+        let response = self.post(outgoing.body.clone(), Some(&outgoing.head)).await?;
         let status = response.status();
         if outgoing.head.method == "initialize" && status.is_success() {
             self.session.begin(&response);
         }
-        if self.post_url.get().is_some() {
-            return self.posted_apart(response).await;
+        if self.post_endpoint.get().is_some() {
+            return Box::pin(self.posted_apart(response)).await;
         }
         if !status.is_success() {
-            return self.refused(response, outgoing.id, had_session).await;
+            return Box::pin(self.refused(response, outgoing.id, had_session)).await;
         }
         self.answered(response, outgoing.id).await
     }
@@ -58,11 +58,11 @@ impl Http {
         let status = response.status().as_u16();
         let (mut kind, mut first) = (media_type(&response), Bytes::new());
         if kind == Body::Unknown {
-            first = response.chunk().await.map_err(|error| failed(&error))?.unwrap_or_default();
+            first = response.chunk().await?.unwrap_or_default();
             kind = sniff(&first);
         }
         match kind {
-            Body::Events => self.stream(Events::new(response, first, self.limits.message), Some(id)).await,
+            Body::Events => Box::pin(self.stream(Events::new(response, first, self.limits.message), Some(id))).await,
             Body::Json => {
                 let body = read(response, first, self.limits.message).await?;
                 if body.is_empty() {
@@ -71,7 +71,7 @@ impl Http {
                 self.deliver(&body, status, id)
             }
             Body::Unknown | Body::Other => {
-                let body = front(&front_of(response, first).await);
+                let body = front(&Box::pin(front_of(response, first)).await);
                 Err(Error::Status { status, retry_after: None, body })
             }
         }
@@ -133,16 +133,27 @@ fn front(body: &[u8]) -> String {
     shown(&String::from_utf8_lossy(body))
 }
 
-/// Reads a body, up to a limit.
+/// Reads a body, up to a limit. A body that arrives at once is not copied.
 pub(super) async fn read(mut response: Response, first: Bytes, limit: usize) -> Result<Bytes, Error> {
-    let mut body = BytesMut::from(first);
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
+    let mut body = first;
+    if body.is_empty() {
+        body = response.chunk().await?.unwrap_or_default();
+    }
+    if body.len() > limit {
+        return Err(Error::TooLarge(limit));
+    }
+    let Some(mut chunk) = response.chunk().await? else { return Ok(body) };
+    let mut body = BytesMut::from(body);
+    loop {
         if chunk.len() > limit.saturating_sub(body.len()) {
             return Err(Error::TooLarge(limit));
         }
         body.extend_from_slice(&chunk);
+        match response.chunk().await? {
+            Some(next) => chunk = next,
+            None => return Ok(body.freeze()),
+        }
     }
-    Ok(body.freeze())
 }
 
 /// Reads the beginning of a body that is only shown in an error text.

@@ -1,28 +1,33 @@
 //! The HTTP transports: Streamable HTTP of revisions 2025-03-26 to 2026-07-28, and the transport of
 //! 2024-11-05.
 
-mod credential;
+mod connection;
+mod connections;
+mod endpoint;
 mod events;
 mod exchange;
+mod idle;
 mod old;
+mod response;
 mod session;
 mod stream;
 
-pub use credential::{Credential, TokenFuture, TokenRefusal, TokenSource};
-
+use super::credential::{Credential, TokenRefusal};
 use super::error::Error;
-use super::limits::{CONNECT_TIME, ClientLimits, NOTIFY_TIME, REDIRECTS, TOKENS};
-use super::outgoing::{Head, Outgoing, Sending};
+use super::limits::{ClientLimits, NOTIFY_TIME, REDIRECTS, TOKENS};
+use super::outgoing::{Drive, Head, Outgoing, Sending};
 use super::profile::OwnProfile;
 use super::router::Router;
-use crate::https;
 use attache_core::client::field_value;
 use attache_core::era::Version;
 use attache_core::json::Sink;
 use bytes::Bytes;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use endpoint::Endpoint;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use reqwest::{Response, Url};
+use http_body_util::Full;
+use reqwest::Url;
+use response::Response;
 use session::Session;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use tokio::sync::mpsc;
@@ -32,11 +37,10 @@ use tokio::time::timeout;
 /// An endpoint of a server.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: reqwest::Client,
-    /// The URL of the endpoint. A redirect changes it.
-    url: RwLock<Url>,
-    /// The URL for POST requests on the transport of 2024-11-05.
-    post_url: OnceLock<Url>,
+    /// The endpoint. A redirect changes it.
+    endpoint: RwLock<Arc<Endpoint>>,
+    /// The endpoint for POST requests on the transport of 2024-11-05.
+    post_endpoint: OnceLock<Arc<Endpoint>>,
     headers: HeaderMap,
     credential: Credential,
     router: Arc<Router>,
@@ -67,6 +71,12 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
+/// Writes header fields of a request.
+type Fill<'f> = &'f (dyn Fn(&mut HeaderMap) + Sync);
+
+/// As many header fields as a request has, without those of the user.
+const HEAD_FIELDS: usize = 8;
+
 impl Http {
     pub(super) fn new(
         options: HttpOptions,
@@ -76,19 +86,15 @@ impl Http {
         limits: ClientLimits,
     ) -> Result<Arc<Self>, Error> {
         let url: Url = options.url.parse().map_err(|error| Error::Unreachable(format!("{}: {error}", options.url)))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(Error::Unreachable(format!("{url}: the URL must begin with http:// or https://")));
-        }
-        if options.credential.is_some() && url.scheme() == "http" && !is_loopback(&url) && !options.allow_plain {
+        let is_plain = url.scheme() == "http" && !is_loopback(&url);
+        let endpoint = Endpoint::new(url)?;
+        let has_credential = options.credential.is_some() || endpoint.has_user();
+        if has_credential && is_plain && !options.allow_plain {
             return Err(Error::PlainHttp);
         }
-        let client = https::builder(url.scheme() == "https")
-            .and_then(|builder| builder.connect_timeout(CONNECT_TIME).build().map_err(|error| error.to_string()))
-            .map_err(Error::Unreachable)?;
         let http = Arc::new_cyclic(|own| Self {
-            client,
-            url: RwLock::new(url),
-            post_url: OnceLock::new(),
+            endpoint: RwLock::new(Arc::new(endpoint)),
+            post_endpoint: OnceLock::new(),
             headers: options.headers,
             credential: options.credential,
             router,
@@ -108,21 +114,21 @@ impl Http {
         self.credential.is_some() || self.headers.contains_key(header::AUTHORIZATION)
     }
 
-    pub(super) fn start(self: &Arc<Self>, outgoing: Outgoing) -> Sending {
+    /// Sends a request, and delivers everything in the response to its receiver.
+    pub(super) fn start(self: &Arc<Self>, outgoing: Outgoing, drive: Drive) -> Sending {
         let http = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        Sending::of(drive, async move {
             let id = outgoing.id;
             if let Err(error) = http.exchange(outgoing).await {
                 http.router.fail(id, error);
             }
-        });
-        Sending::task(task.abort_handle())
+        })
     }
 
     /// Posts a notification or a response. Any 2xx status is success, and its body is ignored.
     pub(super) async fn notify(&self, body: Bytes) -> Result<(), Error> {
         let posted = async {
-            let response = self.post(body, &self.own_head(None), None).await?;
+            let response = self.post(body, None).await?;
             match response.status().is_success() {
                 true => Ok(()),
                 false => Err(exchange::refusal(response).await),
@@ -134,15 +140,19 @@ impl Http {
         }
         posted
     }
-
-    /// Posts a message. Follows redirects within the origin.
-    async fn post(&self, body: Bytes, head: &HeaderMap, credential: Option<&Credential>) -> Result<Response, Error> {
-        let url = self.post_url.get().cloned().unwrap_or_else(|| self.url());
-        self.send_as(credential.unwrap_or(&self.credential), Method::POST, url, head, Some(body)).await
+    /// Posts a request with its head, or a notification or a response without one.
+    async fn post(&self, body: Bytes, outgoing: Option<&Head>) -> Result<Response, Error> {
+        let endpoint = self.post_endpoint.get().cloned().unwrap_or_else(|| self.endpoint());
+        let credential = outgoing.and_then(|head| head.credential.as_ref()).unwrap_or(&self.credential);
+        let head = |head: &mut HeaderMap| {
+            head.insert(header::CONTENT_TYPE, JSON);
+            self.own_head(outgoing, head);
+        };
+        self.send_as(credential, Method::POST, endpoint, &head, body).await
     }
 
-    async fn send(&self, method: Method, url: Url, head: &HeaderMap, body: Option<Bytes>) -> Result<Response, Error> {
-        self.send_as(&self.credential, method, url, head, body).await
+    async fn send(&self, method: Method, fill: Fill<'_>) -> Result<Response, Error> {
+        self.send_as(&self.credential, method, self.endpoint(), fill, Bytes::new()).await
     }
 
     /// Whether a request waits for another token. A person may have to sign in meanwhile.
@@ -150,20 +160,21 @@ impl Http {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Sends a request, and sends it again with another token if the server refuses the token and the source has another one.
+    /// Sends a request, and sends it again with another token if the server refuses the token and
+    /// the source has another one.
     async fn send_as(
         &self,
         credential: &Credential,
         method: Method,
-        url: Url,
-        head: &HeaderMap,
-        body: Option<Bytes>,
+        endpoint: Arc<Endpoint>,
+        fill: Fill<'_>,
+        body: Bytes,
     ) -> Result<Response, Error> {
         let mut left = TOKENS;
         loop {
             let token = credential.token().await?;
             let field = credential.header(token.as_deref())?;
-            let response = self.follow(&method, url.clone(), head, body.as_ref(), field.as_ref()).await?;
+            let response = self.follow(&method, Arc::clone(&endpoint), fill, &body, field.as_ref()).await?;
             let status = response.status().as_u16();
             if left == 0 || !matches!(status, 401 | 403) {
                 return Ok(response);
@@ -179,62 +190,59 @@ impl Http {
         }
     }
 
-    /// Sends a request once, and follows redirects.
+    /// Sends a request once, with the header fields that `fill` writes, and follows redirects within
+    /// the origin.
     async fn follow(
         &self,
         method: &Method,
-        url: Url,
-        head: &HeaderMap,
-        body: Option<&Bytes>,
+        mut endpoint: Arc<Endpoint>,
+        fill: Fill<'_>,
+        body: &Bytes,
         credential: Option<&(HeaderName, HeaderValue)>,
     ) -> Result<Response, Error> {
-        let mut url = url;
-        let first = url.clone();
-        for _ in 0..=REDIRECTS {
-            // The fields of the credential and of the protocol replace configured ones of the same name.
-            let mut headers = self.headers.clone();
-            headers.extend(head.clone());
+        for redirects in 0..=REDIRECTS {
+            let mut head = HeaderMap::with_capacity(HEAD_FIELDS + self.headers.len());
+            // The fields of the credential and of the protocol replace configured ones of the same
+            // name.
+            head.extend(self.headers.clone());
+            fill(&mut head);
             if let Some((name, value)) = credential {
-                headers.insert(name, value.clone());
+                head.insert(name, value.clone());
             }
-            let mut request = self.client.request(method.clone(), url.clone()).headers(headers);
-            if let Some(body) = body {
-                request = request.header(header::CONTENT_TYPE, JSON).body(body.clone());
-            }
-            let response = request.send().await.map_err(|error| failed(&error))?;
+            let request = endpoint.request(method.clone(), head, Full::new(body.clone()));
+            let response = endpoint.connections.exchange(endpoint.uri(), request).await?;
             if !response.status().is_redirection() || response.status().as_u16() == 304 {
-                if url != first && self.post_url.get().is_none() {
-                    *self.url.write().unwrap_or_else(PoisonError::into_inner) = url;
+                if redirects > 0 && self.post_endpoint.get().is_none() {
+                    *self.endpoint.write().unwrap_or_else(PoisonError::into_inner) = endpoint;
                 }
                 return Ok(response);
             }
-            url = redirected(&response, &url, method)?;
+            let url = redirected(&response, endpoint.url(), method)?;
+            endpoint = Arc::new(endpoint.at(url)?);
         }
         Err(Error::Redirect(format!("more than {REDIRECTS} in a row")))
     }
 
-    fn url(&self) -> Url {
-        self.url.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn endpoint(&self) -> Arc<Endpoint> {
+        Arc::clone(&self.endpoint.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The header fields of a POST. Without `outgoing`, those of a notification or a response.
-    fn own_head(&self, outgoing: Option<&Head>) -> HeaderMap {
-        let mut head = HeaderMap::new();
+    /// Writes the header fields of a POST. Without `outgoing`, those of a notification or a response.
+    fn own_head(&self, outgoing: Option<&Head>, head: &mut HeaderMap) {
         head.insert(header::ACCEPT, BOTH);
-        let method = outgoing.map(|head| head.method.as_str());
+        let method = outgoing.map(|head| &*head.method);
         // MCP 2025-11-25 basic/lifecycle: `initialize` carries no session id and no version.
-        if method == Some("initialize") || self.post_url.get().is_some() {
-            return head;
+        if method == Some("initialize") || self.post_endpoint.get().is_some() {
+            return;
         }
         let version = outgoing.map(|head| head.version).or_else(|| self.router.version());
         match version {
             Some(version) if version.is_modern() => {
                 head.insert(PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
-                outgoing.into_iter().for_each(|outgoing| mirror(outgoing, &mut head));
+                outgoing.into_iter().for_each(|outgoing| mirror(outgoing, head));
             }
-            version => self.session.put(version, &mut head),
+            version => self.session.put(version, head),
         }
-        head
     }
 
     /// Registers a task that ends when this value is dropped.
@@ -322,13 +330,6 @@ fn redirected(response: &Response, from: &Url, method: &Method) -> Result<Url, E
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Translates an error of the HTTP library. It distinguishes whether the request may have been
-/// sent.
-fn failed(error: &reqwest::Error) -> Error {
-    let causes = https::causes(error);
-    if error.is_connect() || error.is_builder() { Error::Unreachable(causes) } else { Error::Lost(causes) }
 }
 
 /// Whether requests of this revision have the version in a header, and only there.

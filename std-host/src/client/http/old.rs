@@ -1,21 +1,19 @@
 //! The transport of revision 2024-11-05: a GET stream for all messages of the server, and a URL for
 //! POST requests.
 
+use super::Http;
+use super::endpoint::Endpoint;
 use super::events::Events;
 use super::exchange::{self, is_events, read};
-use super::{EVENTS, Http};
+use super::response::Response;
 use crate::client::error::Error;
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
-use reqwest::{Response, Url};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 impl Http {
     /// Opens the stream and waits for its first event, `endpoint`.
     pub(in crate::client) async fn open_old(&self) -> Result<(), Error> {
-        let mut head = HeaderMap::new();
-        head.insert(header::ACCEPT, EVENTS);
-        let response = self.send(Method::GET, self.url(), &head, None).await?;
+        let response = self.get(None).await?;
         if !is_events(&response) {
             return Err(exchange::refusal(response).await);
         }
@@ -29,17 +27,17 @@ impl Http {
                 None => return Err(Error::Invalid("the event stream ended before an event `endpoint`".to_owned())),
             }
         };
-        let _ = self.post_url.set(self.endpoint(endpoint.trim())?);
+        let _ = self.post_endpoint.set(Arc::new(self.named(endpoint.trim())?));
         self.keep(tokio::spawn(listen(Weak::clone(&self.own), events)).abort_handle());
         Ok(())
     }
 
     /// Checks the URL for POST requests. The server chooses it, and credentials are sent to it, so
     /// it must have the same origin.
-    fn endpoint(&self, place: &str) -> Result<Url, Error> {
-        let own = self.url();
-        match own.join(place) {
-            Ok(url) if url.origin() == own.origin() => Ok(url),
+    fn named(&self, place: &str) -> Result<Endpoint, Error> {
+        let own = self.endpoint();
+        match own.url().join(place) {
+            Ok(url) if url.origin() == own.url().origin() => own.at(url),
             _ => Err(Error::Invalid(format!("the event `endpoint` names {place:?}, which is not of the same origin"))),
         }
     }

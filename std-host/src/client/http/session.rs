@@ -1,5 +1,6 @@
 //! The session of revisions 2025-03-26 to 2025-11-25: its id, its end, and its renewal.
 
+use super::response::Response;
 use super::{Http, PROTOCOL_VERSION, SESSION_ID, names_version};
 use crate::client::error::Error;
 use crate::client::limits::DELETE_TIME;
@@ -7,9 +8,7 @@ use crate::client::notice::Notice;
 use crate::client::outgoing::{Head, Outgoing};
 use crate::client::router::Purpose;
 use attache_core::era::Version;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
-use reqwest::Response;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -33,6 +32,11 @@ struct State {
 }
 
 impl Session {
+    /// Whether the session has an id.
+    pub(super) fn is_named(&self) -> bool {
+        self.lock().id.is_some()
+    }
+
     /// The number of sessions that were begun.
     pub(super) fn generation(&self) -> u64 {
         self.lock().generation
@@ -102,13 +106,8 @@ impl Http {
         let offered = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
         let (id, mailbox) = self.router.open(Purpose::Upkeep)?;
         let body = self.profile.initialize(id, offered);
-        let head = Head {
-            version: offered,
-            method: "initialize".to_owned(),
-            name: None,
-            mirrored: Vec::new(),
-            credential: None,
-        };
+        let method = "initialize".into();
+        let head = Head { version: offered, method, name: None, mirrored: Vec::new(), credential: None };
         if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
             self.router.forget(id);
             return Err(error);
@@ -132,13 +131,8 @@ impl Http {
             let Ok((id, mailbox)) = self.router.open(Purpose::Upkeep) else { return };
             let body = request.body(id, Version::NEWEST_LEGACY, self.profile.borrowed(), &[]);
             let version = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
-            let head = Head {
-                version,
-                method: request.method.to_string(),
-                name: None,
-                mirrored: Vec::new(),
-                credential: None,
-            };
+            let method = request.method.clone();
+            let head = Head { version, method, name: None, mirrored: Vec::new(), credential: None };
             if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
                 self.router.forget(id);
                 tracing::warn!(%error, method = %request.method, "the new session could not be set up like the last one");
@@ -152,7 +146,8 @@ impl Http {
         let mut head = HeaderMap::new();
         self.session.put(self.router.version(), &mut head);
         if self.session.forget() {
-            let told = self.send(Method::DELETE, self.url(), &head, None::<Bytes>);
+            let fill = |own: &mut HeaderMap| own.extend(head.clone());
+            let told = self.send(Method::DELETE, &fill);
             let _ = timeout(DELETE_TIME, told).await;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::events::Events;
 use super::exchange::is_events;
+use super::response::Response;
 use super::{EVENTS, Http, LAST_EVENT_ID};
 use crate::client::error::Error;
 use crate::client::limits::{DRAIN_TIME, RECONNECT_FIRST, RECONNECT_MOST, RECONNECTS, STREAM_WAIT};
@@ -9,7 +10,6 @@ use crate::client::router::Stray;
 use bytes::Bytes;
 use core::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, header};
-use reqwest::Response;
 use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
@@ -107,19 +107,20 @@ impl Http {
     }
 
     pub(super) async fn get(&self, last_id: Option<&HeaderValue>) -> Result<Response, Error> {
-        let mut head = HeaderMap::new();
-        head.insert(header::ACCEPT, EVENTS);
-        self.session.put(self.router.version(), &mut head);
-        if let Some(id) = last_id {
-            head.insert(LAST_EVENT_ID, id.clone());
-        }
-        self.send(Method::GET, self.url(), &head, None).await
+        let head = |head: &mut HeaderMap| {
+            head.insert(header::ACCEPT, EVENTS);
+            self.session.put(self.router.version(), head);
+            if let Some(id) = last_id {
+                head.insert(LAST_EVENT_ID, id.clone());
+            }
+        };
+        self.send(Method::GET, &head).await
     }
 
     /// Opens the stream of the session after the handshake. The transport of 2024-11-05 has one
     /// already.
     pub(in crate::client) async fn begun(&self) {
-        if self.post_url.get().is_none() {
+        if self.post_endpoint.get().is_none() {
             self.hear().await;
         }
     }

@@ -3,8 +3,8 @@
 mod kept;
 mod session;
 
+use super::credential::{TokenFuture, TokenRefusal, TokenSource};
 use super::error::Error;
-use super::http::{TokenFuture, TokenRefusal, TokenSource};
 use crate::clock::now;
 use crate::oauth::{
     Application, Attempt, Challenge, ClientAuth, Fetch, Issuer, Loopback, OAuthError, Protected, Request, issuer,

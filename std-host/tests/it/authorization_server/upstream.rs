@@ -18,6 +18,10 @@ pub(super) struct Mock {
     issuer: String,
     key: EcdsaKeyPair,
     is_down: AtomicBool,
+    /// Whether it does not know the person any more.
+    is_gone: AtomicBool,
+    /// The tenant of the person.
+    tenant: Mutex<String>,
     /// The forms that its token endpoint has received, with their `Authorization`.
     received: Mutex<Vec<(String, String)>>,
 }
@@ -27,8 +31,9 @@ impl Mock {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("an address"));
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &new_signing_key(), &SystemRandom::new());
-        let (is_down, received) = (AtomicBool::default(), Mutex::default());
-        let mock = Arc::new(Self { issuer, key: key.expect("a key"), is_down, received });
+        let (is_down, is_gone, received) = (AtomicBool::default(), AtomicBool::default(), Mutex::default());
+        let tenant = Mutex::new("t".to_owned());
+        let mock = Arc::new(Self { issuer, key: key.expect("a key"), is_down, is_gone, tenant, received });
         let metadata = json!({
             "issuer": mock.issuer, "authorization_endpoint": format!("{}/authorize?tenant=a&prompt=x", mock.issuer),
             "token_endpoint": format!("{}/token", mock.issuer), "jwks_uri": format!("{}/jwks", mock.issuer),
@@ -52,15 +57,23 @@ impl Mock {
             form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "code").map(|(_, code)| code.into_owned());
         let authorization = headers.get("authorization").map(|value| value.to_str().expect("text").to_owned());
         self.received.lock().expect("no panic").push((body, authorization.unwrap_or_default()));
-        let code = code.expect("a code");
-        let (kind, nonce) = code.split_once('.').expect("two parts");
         if self.is_down.load(Relaxed) {
             return (StatusCode::BAD_GATEWAY, "<html>".to_owned());
         }
+        let Some(code) = code else {
+            let number = self.received.lock().expect("no panic").len();
+            let refreshed = json!({"access_token": "x", "token_type": "Bearer", "refresh_token": format!("r{number}")});
+            return match self.is_gone.load(Relaxed) {
+                true => (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}).to_string()),
+                false => (StatusCode::OK, refreshed.to_string()),
+            };
+        };
+        let (kind, nonce) = code.split_once('.').expect("two parts");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let mut claims = json!({
             "iss": self.issuer, "aud": "gw", "sub": "0042", "iat": now, "exp": now + 60, "nonce": nonce,
             "name": "Ada\nLovelace", "groups": ["engineers"], "email": "ada@id.example", "aud2": 1,
+            "tid": *self.tenant.lock().expect("no panic"),
         });
         match kind {
             "issuer" => claims["iss"] = json!("https://evil.example"),
@@ -77,7 +90,10 @@ impl Mock {
         if kind == "forged" {
             token = super::tampered(&token);
         }
-        (StatusCode::OK, json!({"id_token": token, "access_token": "x", "token_type": "Bearer"}).to_string())
+        (
+            StatusCode::OK,
+            json!({"id_token": token, "access_token": "x", "token_type": "Bearer", "refresh_token": "r0"}).to_string(),
+        )
     }
 
     fn signed(&self, claims: &Value) -> String {
@@ -309,6 +325,8 @@ async fn issuer_that_is_down_stops_new_sign_ins_and_no_refresh() {
         issuer: "http://127.0.0.1:1".to_owned(),
         key: new_key(),
         is_down: false.into(),
+        is_gone: false.into(),
+        tenant: Mutex::default(),
         received: Mutex::default(),
     };
     let mut world = Durable::new().world(&nowhere);
@@ -346,6 +364,113 @@ async fn clients_and_refresh_tokens_survive_a_restart_and_new_keys() {
     assert_eq!(world.post("/oauth/revoke", &form).await.status, 200);
     let refresh = fresh["refresh_token"].as_str().expect("a token");
     assert_eq!(world.refresh(&client, refresh, &[]).await.error(), (400, "invalid_grant".to_owned()));
+}
+
+/// Refreshes until the issuer was asked `times` times in all, and returns the last answer and the newest refresh token.
+async fn refreshed(world: &World, mock: &Mock, client: &str, token: &str, times: usize) -> (Answer, String) {
+    let mut token = token.to_owned();
+    let ends = tokio::time::Instant::now() + core::time::Duration::from_secs(20);
+    loop {
+        let answer = world.refresh(client, &token, &[]).await;
+        if answer.status == 200 {
+            token = answer.json()["refresh_token"].as_str().expect("a token").to_owned();
+        }
+        let asked =
+            mock.received.lock().expect("no panic").iter().filter(|(form, _)| form.contains("refresh_token")).count();
+        if asked >= times {
+            return (answer, token);
+        }
+        assert!(tokio::time::Instant::now() < ends, "the issuer is not asked: {answer:?}");
+        tokio::time::sleep(core::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn issuer_is_asked_again_and_a_person_whom_it_refuses_is_signed_out() {
+    let (mock, durable) = (Mock::start().await, Durable::new());
+    let mut world = World::of(durable.server(&mock).recheck(core::time::Duration::from_secs(1)));
+    let client = world.registered().await;
+    let sent = world.leave(&client, &mock, &[]).await;
+    let code = world.back(&mock, &sent, "good").await.parameter("code");
+    let tokens = world.redeem(&client, &code, &[]).await.json();
+    let token = tokens["refresh_token"].as_str().expect("a token");
+    let (answer, token) = refreshed(&world, &mock, &client, token, 1).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // An issuer that is down signs people out neither at once nor by the wrong error.
+    mock.is_down.store(true, Relaxed);
+    let (answer, token) = refreshed(&world, &mock, &client, &token, 2).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    mock.is_down.store(false, Relaxed);
+    let asked = mock.received.lock().expect("no panic").len();
+    let (answer, token) = refreshed(&world, &mock, &client, &token, 3).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // Each request has the newest refresh token of the issuer.
+    let forms = mock.received.lock().expect("no panic").clone();
+    assert!(forms[1].0.contains("refresh_token=r0") && forms[asked].0.contains("refresh_token=r2"), "{forms:?}");
+    mock.is_gone.store(true, Relaxed);
+    let (answer, token) = refreshed(&world, &mock, &client, &token, 4).await;
+    assert_eq!(answer.error(), (400, "invalid_grant".to_owned()));
+    mock.is_gone.store(false, Relaxed);
+    assert_eq!(world.refresh(&client, &token, &[]).await.error(), (400, "invalid_grant".to_owned()));
+}
+
+#[tokio::test]
+async fn person_signs_in_at_github_which_has_no_id_tokens() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let web = format!("http://{}", listener.local_addr().expect("an address"));
+    let token = async |body: String| match body.contains("code=good") {
+        true => json!({"access_token": "gho_x", "token_type": "bearer", "scope": "read:user"}).to_string(),
+        // GitHub answers mistakes with status 200.
+        false => json!({"error": "bad_verification_code", "error_description": "x"}).to_string(),
+    };
+    let user = async |headers: HeaderMap| match headers["authorization"] == "Bearer gho_x" {
+        true => Ok(json!({"id": 42, "login": "ada", "name": null}).to_string()),
+        false => Err(StatusCode::UNAUTHORIZED),
+    };
+    let router = Router::new().route("/login/oauth/access_token", post(token)).route("/user", get(user));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let upstream = Upstream::github(&web, &web, "gw").expect("a local issuer").secret("s3 cret");
+    let (seal, signing) = ([[1; 32]], [new_signing_key()]);
+    let keys = ServerKeys { seal: &seal, signing: &signing };
+    let rows = Arc::<MemoryRows>::default();
+    let server = AuthorizationServer::in_front_of(upstream, GATE, [GATE_RESOURCE], &keys, rows).expect("valid");
+    let mut world = World::of(server);
+    let client = world.registered().await;
+    for (code, status) in [("bad", 400), ("good", 303)] {
+        let page = world.open_as(&client, &AT_GATE).await;
+        let away = world.allow(&page).await;
+        world.keep_cookies(&away);
+        let sent = away.redirected(&format!("{web}/login/oauth/authorize"));
+        assert_eq!((value(&sent, "client_id").as_str(), value(&sent, "scope").as_str()), ("gw", "read:user"));
+        let back = world.callback(&[("state", &value(&sent, "state")), ("code", code)]).await;
+        assert_eq!(back.status, status, "{back:?}");
+        if status == 303 {
+            let tokens = world.redeem(&client, &back.parameter("code"), &[]).await.json();
+            let (_, claims) = parts(&tokens["access_token"]);
+            assert_eq!((&claims["sub"], &claims["name"]), (&json!("42"), &json!("ada")));
+        }
+        world.cookies.clear();
+    }
+}
+
+#[tokio::test]
+async fn people_of_other_tenants_do_not_sign_in() {
+    let (mock, durable) = (Mock::start().await, Durable::new());
+    for (tenants, tenant, admitted) in [
+        (&[][..], "t", true),
+        (&["a", "t"], "t", true),
+        (&["a"], "t", false),
+        (&["*"], "any", true),
+        (&["a"], "", false),
+    ] {
+        tenant.clone_into(&mut mock.tenant.lock().expect("no panic"));
+        let mut world = World::of(durable.server(&mock).tenants(tenants.iter().copied()));
+        let client = world.registered().await;
+        let sent = world.leave(&client, &mock, &[]).await;
+        let answer = world.back(&mock, &sent, "good").await;
+        assert_eq!(answer.status, if admitted { 303 } else { 400 }, "{tenants:?} {tenant}: {answer:?}");
+        assert!(admitted || answer.body.contains("may not sign in here"));
+    }
 }
 
 #[tokio::test]

@@ -79,6 +79,11 @@ impl Children {
         Ok(())
     }
 
+    /// Whether settings are written that are not limits of the process.
+    pub(in crate::config) fn has_more_than_caps(&self) -> bool {
+        self.keys.iter().any(|key| !OF_TOOLS.contains(&&**key))
+    }
+
     pub(super) fn caps(&self) -> Caps {
         self.caps.clone()
     }

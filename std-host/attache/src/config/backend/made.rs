@@ -1,6 +1,7 @@
 //! Backends as the library runs them.
 
 use super::{Backend, Place, Program};
+use crate::fault::Fault;
 use attache_host::backend;
 use attache_host::bridge::Bridge;
 use attache_host::children::Supervision;
@@ -8,6 +9,7 @@ use attache_host::children::Supervision;
 use attache_host::client::SerialPort;
 use attache_host::client::{Credential, Error, ServerCommand, Version};
 use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
+use attache_host::proxy::{AppCommand, Upstream};
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -107,6 +109,49 @@ impl Backend {
             }
         }
         Ok(Made::Bridge(Arc::new(bridge)))
+    }
+
+    /// The origin of the application behind a proxy, with the port in place of `{port}` if it is not fixed.
+    ///
+    /// # Errors
+    /// If the URL cannot be that of an application.
+    pub(in crate::config) fn app_url(&self) -> Result<reqwest::Url, Fault> {
+        let (url, is_child) = match &self.place {
+            Place::Served { url, .. } => (url.replace("{port}", "1"), true),
+            Place::Url { url, .. } => (url.clone(), false),
+            _ => (String::new(), false),
+        };
+        Upstream::url(&url).map_err(|error| self.fault(&error.to_string()))?;
+        let parsed = reqwest::Url::parse(&url).map_err(|error| self.fault(&error.to_string()))?;
+        let is_local = matches!(parsed.host_str(), Some("127.0.0.1" | "localhost"));
+        if is_child && !(parsed.scheme() == "http" && is_local) {
+            return Err(self.fault("the url of a command must begin with http://127.0.0.1 or http://localhost"));
+        }
+        Ok(parsed)
+    }
+
+    /// Makes the upstream of a proxy, and the command of the application if this program starts it.
+    ///
+    /// # Errors
+    /// If the URL cannot be that of an application.
+    pub(crate) fn upstream(&self) -> Result<(Upstream, Option<AppCommand>), Fault> {
+        let url = self.app_url()?;
+        let Place::Served { program, url: written } = &self.place else {
+            let upstream = Upstream::url(url.as_str()).map_err(|error| self.fault(&error.to_string()))?;
+            return Ok((upstream, None));
+        };
+        let (first, rest) = program.words.split_first().map_or((OsString::new(), &[][..]), |(p, a)| (p.clone(), a));
+        let mut command = AppCommand::new(&self.name, first, rest).caps(self.children.caps());
+        for (name, value) in &program.environment {
+            command = command.env(name, value);
+        }
+        if let Some(directory) = &program.directory {
+            command = command.directory(directory);
+        }
+        if !written.contains("{port}") {
+            command = command.port(url.port_or_known_default().unwrap_or(80));
+        }
+        Ok((command.upstream(), Some(command)))
     }
 
     /// Applies the settings of a connection to a bridge.
