@@ -14,16 +14,29 @@ use super::system::Reload;
 use attache_host::children::Supervision;
 use attache_host::proxy::Proxy;
 use attache_host::serve::Certificate;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use watched::Watched;
 
 /// Reads the configuration, with what the command line adds to it.
 pub(super) type Read = Box<dyn Fn() -> Result<Config, Problem> + Send + Sync>;
 
+/// Where a reload reads the configuration, and the files whose changes cause one.
+pub(super) struct Source {
+    read: Read,
+    watched: Watched,
+}
+
+impl Source {
+    /// The source of `config`, which was read just now.
+    pub(super) fn new(config: &Config, read: Read) -> Self {
+        let files = [&config.file, &config.pins.path].into_iter().filter(|_| config.watch);
+        Self { read, watched: Watched::new(files.cloned().collect()) }
+    }
+}
+
 /// The parts that can be reloaded while the program serves.
 pub(super) struct Reloadable {
-    read: Read,
+    source: Source,
     certificate: Option<Certificate>,
     fleet: Fleet,
     last: LastReload,
@@ -41,13 +54,13 @@ pub(super) struct Reloadable {
 impl Reloadable {
     pub(super) fn new(
         config: &Config,
-        read: Read,
+        source: Source,
         certificate: Option<Certificate>,
         observability: &Observability,
         proxies: Vec<(String, Proxy)>,
     ) -> Self {
         Self {
-            read,
+            source,
             certificate,
             fleet: observability.fleet.clone(),
             last: observability.last_reload.clone(),
@@ -59,13 +72,12 @@ impl Reloadable {
         }
     }
 
-    /// Reloads at each SIGHUP, and when one of the files `watched` has changed.
-    pub(super) async fn follow(self, mut signals: Reload, watched: Vec<PathBuf>) {
-        let mut watched = Watched::new(watched);
+    /// Reloads at each SIGHUP, and when a watched file has changed.
+    pub(super) async fn follow(mut self, mut signals: Reload) {
         loop {
             tokio::select! {
                 () = signals.next() => {}
-                () = watched.changed() => {}
+                () = self.source.watched.changed() => {}
             }
             if let Some(certificate) = &self.certificate
                 && let Err(fault) = certificate.reload().await
@@ -90,7 +102,7 @@ impl Reloadable {
     /// # Errors
     /// If the configuration has a fault. Nothing has changed then.
     async fn reload(&self) -> Result<Changed, Problem> {
-        let mut config = (self.read)()?;
+        let mut config = (self.source.read)()?;
         config.children.supervision = Arc::clone(&self.supervision);
         let mut faults = Faults::default();
         config.servers.iter().for_each(|server| faults.or_default(server.check_policies()));

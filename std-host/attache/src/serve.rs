@@ -10,7 +10,7 @@ use super::print::{complain, say};
 use super::problem::Problem;
 use super::proxy::RunningApps;
 use super::reach::{Reach, url};
-use super::reload::{Read, Reloadable};
+use super::reload::{Read, Reloadable, Source};
 use super::settings::Settings;
 use super::sign_in::Store;
 use super::{auth, listen, log, system};
@@ -77,6 +77,7 @@ impl Serve {
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
+        let source = Source::new(config, read);
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
@@ -86,7 +87,7 @@ impl Serve {
             prepared.await?;
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, read, make, &observability, &budget, wrap).await,
+                _ => http(config, source, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -217,7 +218,7 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, Fault> {
 
 async fn http(
     config: &Config,
-    read: Read,
+    source: Source,
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
@@ -254,8 +255,8 @@ async fn http(
         let fleet = fleet.clone();
         move || fleet.unready()
     });
-    let reloadable = Reloadable::new(config, read, tls.clone(), observability, proxies);
-    tokio::spawn(reloadable.follow(reload, watched(config)));
+    let reloadable = Reloadable::new(config, source, tls.clone(), observability, proxies);
+    tokio::spawn(reloadable.follow(reload));
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
@@ -281,12 +282,6 @@ async fn http(
     disconnect(backends).await;
     apps.stop().await;
     Ok(())
-}
-
-/// Returns the files whose changes reload the configuration.
-fn watched(config: &Config) -> Vec<PathBuf> {
-    let files = [&config.file, &config.pins.path].into_iter().filter(|_| config.watch);
-    files.cloned().collect()
 }
 
 fn greet(listener: &Listener, config: &Config) {

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 /// configuration is a valid one. A change is reported when two readings have found the same new content.
 pub(super) struct Watched {
     files: Vec<PathBuf>,
-    reported: Option<Contents>,
+    reported: Contents,
     last: Contents,
 }
 
@@ -23,8 +23,10 @@ type Contents = Vec<Option<Vec<u8>>>;
 const EVERY: Duration = Duration::from_secs(1);
 
 impl Watched {
-    pub(super) const fn new(files: Vec<PathBuf>) -> Self {
-        Self { files, reported: None, last: Vec::new() }
+    /// Watches `files`, whose content is that of now.
+    pub(super) fn new(files: Vec<PathBuf>) -> Self {
+        let last = contents(&files);
+        Self { files, reported: last.clone(), last }
     }
 
     /// Waits until the content of a file has changed. Waits for ever if there are no files.
@@ -33,24 +35,20 @@ impl Watched {
             return core::future::pending().await;
         }
         loop {
-            // The first reading is that of the start.
-            if self.reported.is_some() {
-                sleep(EVERY).await;
-            }
+            sleep(EVERY).await;
             let files = self.files.clone();
-            let read = spawn_blocking(move || files.iter().map(|file| std::fs::read(file).ok()).collect::<Contents>());
-            let Ok(now) = read.await else { continue };
-            let is_settled = core::mem::replace(&mut self.last, now) == self.last;
-            match &self.reported {
-                None => self.reported = Some(self.last.clone()),
-                Some(reported) if is_settled && *reported != self.last => {
-                    self.reported = Some(self.last.clone());
-                    return;
-                }
-                Some(_) => {}
+            let Ok(now) = spawn_blocking(move || contents(&files)).await else { continue };
+            let before = core::mem::replace(&mut self.last, now);
+            if before == self.last && self.reported != self.last {
+                self.reported.clone_from(&self.last);
+                return;
             }
         }
     }
+}
+
+fn contents(files: &[PathBuf]) -> Contents {
+    files.iter().map(|file| std::fs::read(file).ok()).collect()
 }
 
 #[cfg(test)]
@@ -71,7 +69,7 @@ mod tests {
         };
         let (reported, ()) = tokio::join!(timeout(EVERY * 20, watched.changed()), writer);
         reported.expect("the change is reported");
-        assert_eq!(watched.reported, Some(vec![Some(b"new".to_vec())]));
+        assert_eq!(watched.reported, [Some(b"new".to_vec())]);
         assert!(timeout(EVERY * 3, watched.changed()).await.is_err(), "it is reported once");
         let _ = std::fs::remove_file(file);
     }
