@@ -119,7 +119,9 @@ class Client:
             if MODERN not in result.get("supportedVersions", ()):
                 raise Failed(f"server/discover does not list {MODERN}")
             return self
-        has = {key: value for key, value in self.capabilities.items() if key != "elicitation" or self.revision >= "2025-06-18"}
+        has = dict(self.capabilities)
+        if self.revision < "2025-06-18":
+            has.pop("elicitation", None)
         call = self.start("initialize", {
             "protocolVersion": self.revision, "capabilities": has, "clientInfo": {"name": "table", "version": "1"},
         })

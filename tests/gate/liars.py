@@ -8,9 +8,11 @@ from scene import UPSTREAM, Row, Scene
 
 sys.path.insert(0, str(UPSTREAM))
 import lies  # noqa: E402
+import lies_at_start  # noqa: E402
 
 ERAS = {"modern": "2026-07-28", "legacy": "2025-11-25"}
 MOST_MEMORY = 300 << 20  # of the gate itself, after a lie of 200 MB
+LONG = ("200 MB", "endless line")  # a pipe has to be emptied before the next answer can come
 LIMIT = {"the time of a call": "3s"}  # for calls whose answer cannot be recognised
 
 
@@ -28,9 +30,18 @@ def told(name, outcome, down):
             failed = result.get("isError") is True
             demand(outcome != "error" or failed, f"a result: {str(result)[:150]}")
             demand(outcome != "result" or "tr" in words(result), f"another result: {str(result)[:150]}")
+        if name in LONG and stage.scene.over == "stdio":
+            stage.until("the next calls fail", lambda: is_served(client))
         demand(client.text("echo", "next") == "next", "the next call fails")
 
     return Row(f"{name}, client {down}", run)
+
+
+def is_served(client):
+    try:
+        return client.text("echo", "soon") == "soon"
+    except Refused:
+        return False
 
 
 def memory(stage):
@@ -72,7 +83,7 @@ def usable(down):
 
 
 def handshakes():
-    for name, (overs, eras) in lies.HANDSHAKES.items():
+    for name, (overs, eras) in lies_at_start.HANDSHAKES.items():
         for over in overs.split():
             for era, up in ERAS.items():
                 if era in eras and not (over == "sse" and era == "modern"):

@@ -83,7 +83,8 @@ def main():
         print("\n".join(scene.name(row) for scene in scenes for row in scene.rows))
         return 0
     gates = all_gates(str(asked.program), asked.installed)
-    gates = [gate for gate in gates if any(text in gate.name for text in asked.gate or ([""] if asked.peers else ["attache"]))]
+    wanted = asked.gate or ([""] if asked.peers else ["attache"])
+    gates = [gate for gate in gates if any(text in gate.name for text in wanted)]
     missing = [gate.name for gate in gates if not gate.is_installed()]
     if missing or not gates:
         print(f"not installed: {', '.join(missing) or asked.gate}; run tests/foreign/setup", file=sys.stderr)

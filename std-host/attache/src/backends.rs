@@ -1,16 +1,19 @@
 //! The backends of all servers: their start and end, and what readiness, metrics and the status page
 //! show of them.
 
+mod change;
+
 use super::children::supervision;
 use super::config::{Backend, Config, Made, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_host::NameTaken;
-use attache_host::backend::{Backends, BackendsUpdate, Kind, Publisher};
+use attache_host::backend::{Backends, Kind, Publisher};
 use attache_host::bridge::BridgeStatus;
 use attache_host::children::Supervision;
 use attache_host::client::Error;
-use attache_host::policy::Policy;
+use change::Change;
+pub(super) use change::Changed;
 use core::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -187,60 +190,6 @@ impl Fleet {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The change of one server to a new configuration.
-struct Change {
-    old: Group,
-    server: Policy,
-    /// All backends of the new configuration, with their policies.
-    now: Vec<(Started, Policy)>,
-    /// Those of them that were started for it.
-    fresh: Vec<Started>,
-    removed: Vec<Started>,
-}
-
-impl Change {
-    fn update(&self) -> BackendsUpdate<'_> {
-        BackendsUpdate {
-            server: self.server.clone(),
-            policies: self.now.iter().map(|(started, policy)| (&started.publisher, policy.clone())).collect(),
-            removed: self.removed.iter().map(|started| &started.publisher).collect(),
-        }
-    }
-
-    /// Finds the names of new backends that other entries have.
-    fn check(&self, faults: &mut Faults) {
-        let conflicts = self.old.handle.conflicts(&self.update());
-        for ((started, _), taken) in self.now.iter().zip(conflicts) {
-            let is_fresh = self.fresh.iter().any(|fresh| fresh.config.name == started.config.name);
-            if is_fresh {
-                clashes(started, taken, faults);
-            }
-        }
-    }
-}
-
-/// The backends that a reload has changed, by name.
-#[derive(Debug, Default)]
-pub(super) struct Changed {
-    pub(super) added: Vec<String>,
-    pub(super) replaced: Vec<String>,
-    pub(super) removed: Vec<String>,
-}
-
-impl Changed {
-    fn add(&mut self, change: &Change) {
-        let has = |all: &[Started], name: &str| all.iter().any(|started| started.config.name == name);
-        for Started { config: Backend { name, .. }, .. } in &change.fresh {
-            match has(&change.removed, name) {
-                true => self.replaced.push(name.clone()),
-                false => self.added.push(name.clone()),
-            }
-        }
-        let names = change.removed.iter().map(|started| &started.config.name);
-        self.removed.extend(names.filter(|name| !has(&change.fresh, name)).cloned());
     }
 }
 

@@ -4,6 +4,7 @@
 mod backend;
 mod checks;
 mod flags;
+mod given;
 mod layers;
 mod names;
 mod paths;
@@ -361,7 +362,7 @@ impl Layers {
         let all = SETTINGS.iter().flat_map(|setting| servers().map(move |server| (setting, self.get(setting, server))));
         let written = all.filter(|(_, given)| given.origin != Origin::Default);
         written
-            .map(|(setting, layers::Given { texts, origin })| {
+            .map(|(setting, given::Given { texts, origin })| {
                 let file = texts.into_iter().next().filter(|_| setting.kind == Kind::File);
                 Written { key: setting.key, file, origin }
             })
@@ -448,7 +449,7 @@ impl Layers {
         endpoints
     }
 
-    fn given(&self, key: &str, server: Option<usize>) -> layers::Given {
+    fn given(&self, key: &str, server: Option<usize>) -> given::Given {
         let setting = SETTINGS.iter().find(|setting| setting.key == key);
         self.get(setting.expect("a key of the table"), server)
     }

@@ -189,7 +189,12 @@ pub(super) fn config_of(settings: &Settings, directory: &Path) -> Result<(Config
     let app = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
     let (layers, version) = (settings.layers()?, app.host().server_version.clone());
     let config = match app.host().handler_routes() {
-        Some(routes) => handler::config(layers, directory, &app, &routes)?,
+        Some(routes) => {
+            let mut config = handler::config(layers, directory, &app, &routes)?;
+            // The proxy has all paths, and clients use one of them.
+            config.servers.iter_mut().for_each(|server| handler::MCP_PATH.clone_into(&mut server.path));
+            config
+        }
         None => config(layers, directory, app.host())?,
     };
     Ok((config, version))

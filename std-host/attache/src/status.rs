@@ -4,6 +4,7 @@
 
 mod latencies;
 mod recent;
+mod record;
 mod state;
 
 use super::backends::Fleet;

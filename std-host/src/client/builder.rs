@@ -1,9 +1,10 @@
 //! The builder of a client, and its ways to connect.
 
 use super::connection::Client;
+use super::credential::Credential;
 use super::error::Error;
 use super::handshake::{Handshake, NoRestart, Restart, ServerInfo};
-use super::http::{Credential, Http, HttpOptions};
+use super::http::{Http, HttpOptions};
 use super::limits::{ClientLimits, READY_CHECK};
 use super::link::Link;
 use super::memory::Verdicts;

@@ -31,6 +31,7 @@
 mod builder;
 mod call;
 mod connection;
+mod credential;
 mod error;
 mod handshake;
 mod http;
@@ -63,9 +64,9 @@ pub use attache_core::era::Version;
 pub use builder::ClientBuilder;
 pub use call::{Call, Event};
 pub use connection::Client;
+pub use credential::{Credential, TokenFuture, TokenRefusal, TokenSource};
 pub use error::{Error, Exit, RpcError};
 pub use handshake::ServerInfo;
-pub use http::{Credential, TokenFuture, TokenRefusal, TokenSource};
 pub use limits::ClientLimits;
 pub use listen::{Filter, Subscription};
 pub use lists::List;

@@ -1,6 +1,6 @@
 //! An outgoing message, and the task that sends it.
 
-use super::http::Credential;
+use super::credential::Credential;
 use attache_core::era::Version;
 use bytes::Bytes;
 use core::fmt;

@@ -1,6 +1,6 @@
 //! A request: its method, its parameters as JSON text, and its options.
 
-use super::http::Credential;
+use super::credential::Credential;
 use super::raw::RawJson;
 use crate::sink::Growing;
 use attache_core::client::{self, Meta, Param, Profile, mirrored_name};

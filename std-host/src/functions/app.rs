@@ -4,6 +4,8 @@ use super::context::{self, Unfit};
 #[cfg(feature = "proxy")]
 use super::custom;
 use super::custom::{Handler, Unanswered};
+#[cfg(feature = "oauth-client")]
+use super::downstream::AppTokens;
 use super::endpoint::Endpoint;
 use super::function::{Function, Functions, read_all};
 #[cfg(feature = "proxy")]
@@ -25,6 +27,8 @@ use super::start::{Failure, Reported};
 use super::{headers, watch};
 use crate::backend::{Answer, Backend, Call, Kind, Publisher, Run};
 use crate::children::Supervision;
+#[cfg(feature = "oauth-client")]
+use crate::downstream::Downstream;
 use core::fmt;
 use core::pin::Pin;
 use core::time::Duration;
@@ -42,6 +46,8 @@ pub struct AppBuilder {
     settings: AppSettings,
     choices: Choices,
     processes: Option<usize>,
+    #[cfg(feature = "oauth-client")]
+    tokens: Option<AppTokens>,
 }
 
 /// Why an app does not start.
@@ -112,6 +118,17 @@ impl AppBuilder {
     /// Starts the worker processes under a supervision, whose watchdog ends them if this program is killed.
     pub fn supervision(mut self, supervision: &Supervision) -> Self {
         self.choices.supervision = Some(supervision.clone());
+        self
+    }
+
+    /// Shows functions a token of their caller for another server, as the platform does: in the header field
+    /// `X-MS-TOKEN-<PROVIDER>-ACCESS-TOKEN`, for the provider `aad`, for example. Functions see header fields inside of
+    /// [`WithHeadersLayer`](super::WithHeadersLayer). The server needs
+    /// [`ServerBuilder::keep_caller_tokens`](crate::ServerBuilder::keep_caller_tokens). A provider whose name cannot be in a header
+    /// field has no tokens.
+    #[cfg(feature = "oauth-client")]
+    pub fn downstream(mut self, provider: &str, tokens: Downstream) -> Self {
+        self.tokens = AppTokens::new(provider, tokens);
         self
     }
 
@@ -310,7 +327,15 @@ impl App {
         let unreadable = |error| InvalidApp::Unreadable { file: directory.to_owned(), error };
         let directory = directory.canonicalize().map_err(unreadable)?;
         let (host, settings) = (HostFile::read(&directory)?, AppSettings::read(&directory)?);
-        Ok(AppBuilder { directory, host, settings, choices: Choices::default(), processes: None })
+        Ok(AppBuilder {
+            directory,
+            host,
+            settings,
+            choices: Choices::default(),
+            processes: None,
+            #[cfg(feature = "oauth-client")]
+            tokens: None,
+        })
     }
 
     /// Warnings for the operator: functions that are not offered, and settings without effect.
@@ -450,7 +475,13 @@ impl Backend for App {
     fn start(&self, call: Call) -> Run {
         let loaded = self.0.loaded();
         let origin = headers::of_request();
+        #[cfg(feature = "oauth-client")]
+        let (mut origin, tokens) = (origin, self.0.builder.tokens.clone());
         Box::pin(async move {
+            #[cfg(feature = "oauth-client")]
+            if let (Some(tokens), Some(origin)) = (&tokens, &mut origin) {
+                tokens.put(&call, origin).await;
+            }
             match loaded.functions.get(&key(call.kind(), call.name())) {
                 Some(function) => run(&loaded, function, &call, origin).await,
                 None => failed("The server is being reloaded: try again"),

@@ -69,8 +69,8 @@ pub const BACK_OFF_MOST: Duration = Duration::from_secs(30);
 pub const SUSTAINED: Duration = Duration::from_secs(10);
 
 /// The time that a worker has to answer whether it is alive, after a call has not ended in time. A
-/// worker that is silent is killed.
-pub const STATUS_TIME: Duration = Duration::from_secs(2);
+/// worker that is silent is killed. With the start of another one, the app is back within two seconds.
+pub const STATUS_TIME: Duration = Duration::from_secs(1);
 
 /// The interval at which the host checks whether the last call of a reloaded app has ended.
 pub const DRAIN_CHECK: Duration = Duration::from_millis(100);

@@ -22,6 +22,8 @@ mod app;
 mod binding;
 mod context;
 mod custom;
+#[cfg(feature = "oauth-client")]
+mod downstream;
 mod endpoint;
 mod frames;
 mod function;

@@ -26,7 +26,7 @@ pub(super) fn cleaned(answer: Response<Incoming>, activity: Arc<Activity>) -> Re
     let (mut head, body) = answer.into_parts();
     check_length(&head.headers)?;
     clean(&mut head.headers);
-    let body = AnswerBody { body, activity, timer: None };
+    let body = AnswerBody { body, activity, timer: None, waits: false };
     Ok(Response::from_parts(head, Body::new(body)))
 }
 
@@ -72,6 +72,8 @@ struct AnswerBody {
     activity: Arc<Activity>,
     /// The time limit, set at the first wait.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the application has been asked for more and has sent nothing since then.
+    waits: bool,
 }
 
 impl http_body::Body for AnswerBody {
@@ -83,11 +85,17 @@ impl http_body::Body for AnswerBody {
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 this.activity.note();
+                this.waits = false;
                 frame.trailers_mut().into_iter().for_each(clean_trailers);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(other) => Poll::Ready(other.map(|frame| frame.map_err(BoxError::from))),
             Poll::Pending => {
+                if !this.waits {
+                    // A client that has read slowly does not count against the application.
+                    this.activity.note();
+                    this.waits = true;
+                }
                 let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(this.activity.end())));
                 while timer.as_mut().poll(context).is_ready() {
                     if timer.deadline() >= this.activity.end() {

@@ -28,7 +28,8 @@ def request(session, message, reply):
     # MCP 2025-11-25 lifecycle, "Operation": "Only use capabilities that were successfully negotiated". 2024-11-05 has
     # completions without a capability.
     capability = CAPABILITIES.get(method.split("/")[0])
-    if capability not in session.server.capabilities() and capability and (capability, session.server.revision) != FIRST_COMPLETIONS:
+    is_declared = capability is None or capability in session.server.capabilities()
+    if not is_declared and (capability, session.server.revision) != FIRST_COMPLETIONS:
         breach(session, f"{method}: the server has not declared {capability}")
     (modern if session.server.is_modern else legacy)(session, method, params, reply.headers)
     if reply.headers is not None:

@@ -1,4 +1,4 @@
-"""Lies of the server: in the answer to a call, in the handshake, and in lists.
+"""Lies of the server in the answer to a call.
 
 `CALLS` has a row for each lie that an answer to a call can be. The row says over which transports and in which eras the lie
 exists, and what has to come of it: a result, an error, or either of them. The call must end in any case.
@@ -136,10 +136,21 @@ says("flood of progress for invented tokens",
      lambda told: [notice("notifications/progress", '{"progressToken":%d,"progress":1}' % (9000 + n)) for n in range(FLOOD)]
      + [told.good()], outcome="result")
 says("flood of unknown notices", lambda told: [notice("notifications/surprise")] * FLOOD + [told.good()], outcome="result")
-says("flood of pings", lambda told: told.expecting(f"p{n}" for n in range(500)) or ['{"jsonrpc":"2.0","id":"p%d","method":"ping"}' % n for n in range(500)] + [told.good()],
-     outcome="result", eras=LEGACY)
-says("request that does not exist", lambda told: told.expecting(["x"]) or ['{"jsonrpc":"2.0","id":"x","method":"no/such"}', told.good()],
-     outcome="result", eras=LEGACY)
+
+
+@lie("flood of pings", outcome="result", eras=LEGACY)
+def pings(told):
+    ids = [f"p{n}" for n in range(500)]
+    told.expecting(ids)
+    told.say(*('{"jsonrpc":"2.0","id":"%s","method":"ping"}' % id for id in ids), told.good())
+
+
+@lie("request that does not exist", outcome="result", eras=LEGACY)
+def unknown(told):
+    told.expecting(["x"])
+    told.say('{"jsonrpc":"2.0","id":"x","method":"no/such"}', told.good())
+
+
 says("progress after the answer",
      lambda told: [told.good(), notice("notifications/progress", '{"progressToken":%s,"progress":9}' % told.id)], outcome="result")
 
@@ -189,7 +200,7 @@ streams("events of another type", lambda told: f"event: ping\ndata: {{}}\n\ndata
 streams("heartbeats that are no messages", lambda told: f'data: {{"heartbeat":1}}\n\ndata: {told.good()}\n\n')
 streams("lines that end with CRLF", lambda told: f"event: message\r\ndata: {told.good()}\r\n\r\n")
 streams("flood of comments", lambda told: ": keep alive\n\n" * 20_000 + f"data: {told.good()}\n\n")
-streams("answer in two lines of data", lambda told: "data: %s\ndata: %s\n\n" % tuple(told.good().split(",", 1)[0:1] + ["," + told.good().split(",", 1)[1]]))
+streams("answer in two lines of data", lambda told: "data: " + told.good().replace(",", ",\ndata: ", 1) + "\n\n")
 streams("fields that do not exist", lambda told: f"surprise: 1\nretry: soon\ndata: {told.good()}\n\n")
 streams("byte order mark of a stream", lambda told: b"\xef\xbb\xbfdata: " + told.good().encode() + b"\n\n", overs=("http",))
 streams("stream that breaks off in an event", lambda told: f"data: {told.good()[:40]}", "error", ("http",))
@@ -240,96 +251,3 @@ def call(session, arguments, message, reply):
         except OSError:
             pass  # the client has read enough
     return None
-
-
-# The handshake. Each name is an argument of `--lie`.
-HANDSHAKES = {
-    "no hints": ("stdio http", MODERN), "notices before the answer": ("stdio", BOTH), "slow start": ("stdio http sse", BOTH),
-    "refuses other versions": ("stdio http sse", LEGACY), "exits at the probe": ("stdio", LEGACY),
-    "silent at the probe": ("stdio", LEGACY), "banner": ("stdio", BOTH), "unknown capabilities": ("stdio http sse", BOTH),
-}
-
-
-def about_handshake(session, message, reply):
-    """Lies about the handshake. Returns whether the request is answered, or needs no answer."""
-    from server import META, Error, dump
-
-    name, method, params = session.server.lie, message["method"], message.get("params") or {}
-    if method not in ("server/discover", "initialize"):
-        return False
-    if name == "exits at the probe" and method == "server/discover":
-        os._exit(1)
-    if name == "silent at the probe":
-        return method == "server/discover"
-    if name == "slow start":
-        time.sleep(1.5)
-    if name in ("notices before the answer", "banner"):
-        early = notice("notifications/message", '{"level":"info","data":"hello"}') if "notices" in name else "Server 1.0 ready"
-        reply.send(early)
-    if name == "refuses other versions" and method == "initialize" and params["protocolVersion"] != session.server.revision:
-        supported = {"supported": [session.server.revision], "requested": params["protocolVersion"]}
-        raise Error(-32602, "Unsupported protocol version", supported)
-    if name == "no hints" and method == "server/discover":
-        bare = {"supportedVersions": [session.server.revision], "capabilities": session.server.capabilities()}
-        session.respond(message, dump(bare), reply)
-        return True
-    if name == "unknown capabilities":
-        session.server.capabilities = lambda: {"tools": {}, "surprise": {"x": [1]}, "tasks": {"list": {}}}
-    return False
-
-
-# Lists of tools. Each name is an argument of `--lie`.
-CYCLE = {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"$ref": "#/$defs/m"}, "m": {"$ref": "#/$defs/n"}}}
-LISTS = {
-    "pages for ever", "the same page for ever", "cursor of null", "empty cursor", "cycle of schemas", "schema elsewhere",
-    "deep schema", "names that clash", "entries that are none", "5,000 tools", "tools that are a text", "list that is an error",
-}
-
-
-def about_tools(session, params, message, reply):
-    """Lies about the tools. Returns nothing if the list is to be true."""
-    from lists import hints, tool
-    from server import Error
-
-    server, name = session.server, session.server.lie
-    echo = tool(server, "echo")
-    plain = {"name": "plain", "inputSchema": {"type": "object"}}
-
-    def listed(*entries, **members):
-        return hints(server, {"tools": [*entries], **members})
-
-    if name == "pages for ever":
-        page = next(server.pages)
-        return listed({**plain, "name": f"t{page}"}, nextCursor=str(page))
-    if name == "the same page for ever":
-        return listed(echo, nextCursor="again")
-    if name == "cursor of null":
-        return listed(echo, nextCursor=None)
-    if name == "empty cursor":
-        return listed({**echo, "name": "who"}) if params.get("cursor") == "" else listed(echo, nextCursor="")
-    if name == "cycle of schemas":
-        return listed(echo, {**echo, "name": "who", "inputSchema": CYCLE})
-    if name == "schema elsewhere":
-        return listed(echo, {**echo, "name": "who", "inputSchema": {"type": "object", "$ref": "http://192.0.2.1/s"}})
-    if name == "deep schema":
-        return deep(session, message, reply)
-    if name == "names that clash":
-        return listed(echo, {**echo, "description": "another"}, echo)
-    if name == "entries that are none":
-        return listed(echo, None, [], 7, {}, {"name": 7}, {"name": "who"}, {"inputSchema": {}}, {**plain, "inputSchema": "x"})
-    if name == "5,000 tools":
-        return listed(echo, *({**plain, "name": f"t{n}"} for n in range(4999)))
-    if name == "tools that are a text":
-        return hints(server, {"tools": "echo"})
-    if name == "list that is an error":
-        raise Error(-32603, "no list today")
-    return None
-
-
-def deep(session, message, reply):
-    from lists import hints, tool
-    from server import dump
-
-    true = dump(hints(session.server, {"resultType": "complete", "tools": [tool(session.server, "echo")]}))
-    nested = '{"name":"who","inputSchema":{"type":"object","x":%s1%s}}' % ("[" * 2000, "]" * 2000)
-    return true.replace('"tools":[', '"tools":[' + nested + ",")

@@ -1,6 +1,6 @@
 """Lists in pages, prompts, resources and completion."""
 
-import lies
+import lies_at_start
 
 PAGE = 5
 TOOLS = (
@@ -36,7 +36,7 @@ def page(server, member, entries, params):
 
 def list_tools(session, params, message, reply):
     server = session.server
-    lied = lies.about_tools(session, params, message, reply)
+    lied = lies_at_start.about_tools(session, params, message, reply)
     if lied is not None:
         return lied
     names = TOOLS + (("late",) if server.has_late else ())

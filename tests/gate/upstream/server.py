@@ -6,7 +6,7 @@ import queue
 import threading
 
 import checks
-import lies
+import lies_at_start
 import lists
 import tools
 
@@ -127,7 +127,7 @@ class Session:
 
     def answer(self, message, reply):
         method, params = message["method"], message.get("params") or {}
-        if lies.about_handshake(self, message, reply):
+        if lies_at_start.about_handshake(self, message, reply):
             return None
         if method == "tools/call":
             return tools.call(self, message, reply)

@@ -2,13 +2,13 @@
 //! the file overrides the default.
 
 use super::backend::{self, Backend};
+use super::given::Given;
 use super::names;
 use super::policy::{self, PolicyRules};
 use super::providers::{self, ProviderConfig};
 use super::proxy::{self, RouteRule};
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
-use core::fmt;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -31,21 +31,6 @@ impl Effective {
     pub(crate) fn needs_restart(&self, at_start: &[Self]) -> bool {
         let before = at_start.iter().find(|before| before.key == self.key && before.server == self.server);
         !RELOADED.contains(&self.key) && before.is_some_and(|before| before.given.texts != self.given.texts)
-    }
-}
-
-/// A value in its written form, with its source.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Given {
-    /// One text, or the entries of a list.
-    pub(crate) texts: Vec<String>,
-    pub(crate) origin: Origin,
-}
-
-// Does not print the texts, which may be secret.
-impl fmt::Debug for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Given").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[[auth.provider]]`: the providers at which people sign in with a browser.
 
-use super::layers::Given;
+use super::given::Given;
 use super::secret::{Secret, read_file};
 use crate::fault::{Fault, Faults, Origin};
 use attache_host::auth::{PlatformProvider, ProviderKind};

@@ -1,6 +1,6 @@
 //! Secret settings: where they may be written, and a wrapper that is never printed.
 
-use super::layers::Given;
+use super::given::Given;
 use crate::fault::Fault;
 use attache_host::private_file::{self, bytes};
 use core::fmt;

@@ -63,8 +63,8 @@ impl Layers {
         let texts = |key: &str| self.given(key, None).texts;
         let Some(issuer) = self.own_issuer() else {
             // Sign-in pages have a store, too.
-            let means_nothing =
-                |key: &&&str| !texts(key).is_empty() && !(**key == "store.file" && self.signs_people_in());
+            let is_of_pages = |key: &str| key == "store.file" && self.signs_people_in();
+            let means_nothing = |key: &&&str| !texts(key).is_empty() && !is_of_pages(key);
             return match DEPENDENT.iter().find(means_nothing) {
                 Some(&"store.file") => {
                     Err(self.fault("store.file", "means nothing without auth.server.issuer or [[auth.provider]]"))

@@ -9,7 +9,7 @@ use attache_host::proxy::RoutePattern;
 use std::path::Path;
 
 /// The path at which servers of the official SDKs listen.
-const MCP_PATH: &str = "/mcp";
+pub(super) const MCP_PATH: &str = "/mcp";
 
 /// The configuration of the proxy for an app with these routes.
 pub(super) fn config(

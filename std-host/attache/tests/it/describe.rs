@@ -31,6 +31,10 @@ fn document_of_api_center_has_the_public_url_of_the_app() {
         "servers": [{"url": "https://mcp.example/runtime/webhooks/mcp"}],
     });
     assert_eq!((code, document), (Some(0), expected), "{said}");
+    let handler = r#"{"configurationProfile": "mcp-custom-handler", "customHandler": {"description": {"defaultExecutablePath": "h"}}}"#;
+    let files = [("host.json", handler), ("h", "")];
+    let (_, document, said) = describe("handler", &files, &["--api-center", "--allow-host", "mcp.example", "."]);
+    assert_eq!(document["servers"][0]["url"], "https://mcp.example/mcp", "{said}");
     let (_, document, said) = describe("local", &[HOST], &["--api-center", "."]);
     assert_eq!(document["servers"][0]["url"], "http://127.0.0.1:7071/runtime/webhooks/mcp");
     assert!(said.contains("allow_host"), "{said}");

@@ -3,6 +3,9 @@
 
 use crate::client_sign_in::World;
 use crate::running::{Running, attache};
+use attache_host::Server;
+use attache_host::downstream::{Downstream, Grant};
+use attache_host::functions::{App, WithHeadersLayer};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -171,4 +174,42 @@ fn settings_of_tokens_that_do_not_fit_stop_the_start_with_the_remedy() {
         assert!(said.contains(words.unwrap_or_default()), "{auth}: {said}");
     }
     let _ = fs::remove_dir_all(&directory);
+}
+
+const APP: &str = r#"
+import json
+import azure.functions as func
+
+app = func.FunctionApp()
+
+@app.mcp_tool()
+def headers(ctx: func.MCPToolContext) -> str:
+    return json.dumps(ctx["transport"])
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn function_sees_the_downstream_token_and_not_what_the_client_has_sent() {
+    let files = [("host.json", r#"{"version": "2.0"}"#), ("function_app.py", APP)];
+    let Some(app) = crate::functions::Directory::with("downstream", &files) else { return };
+    let issuer = Recorder::start(|mut stream, _, _| {
+        let body = r#"{"access_token":"downstream","token_type":"Bearer","expires_in":3600}"#;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        let _ = write!(stream, "{head}connection: close\r\n\r\n{body}");
+    });
+    let issuer = format!("http://{}", issuer.address);
+    let tokens = Downstream::new(Grant::ClientCredentials, &issuer, "https://graph.example").expect("an issuer");
+    let tokens = tokens.client("app", None).token_endpoint(&format!("{issuer}/token")).expect("a URL of the issuer");
+    let started = App::at(app.path()).expect("an app").downstream("AAD", tokens).start().await.expect("it loads");
+    let router: axum::Router = Server::new("app", "1").backend("", started).routes();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router.layer(WithHeadersLayer)).await });
+    let forged = ["--header", "X-MS-TOKEN-AAD-ACCESS-TOKEN: forged", "--header", "Authorization: Bearer inbound"];
+    let run = tokio::task::spawn_blocking(move || {
+        attache(&[&["call"], &forged[..], &[&url, "headers"]].concat()).output().expect("it runs")
+    });
+    let run = run.await.expect("no panic");
+    let (out, said) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(out.contains(r#""X-Ms-Token-Aad-Access-Token": "downstream""#), "{out} {said}");
+    assert!(!out.contains("forged") && !out.contains("inbound"), "{out}");
 }

@@ -324,7 +324,7 @@ fn connection_that_is_upgraded_passes_bytes_both_ways_except_on_mcp_paths() {
     stream.write_all(ask("/socket", "websocket").as_bytes()).expect("taken");
     let answered = head(&mut stream);
     assert!(status(&answered) == "101" && answered.contains("sec-websocket-accept: x"), "{answered}");
-    // Bytes that are no head to anybody: lone line feeds, zeros, and what begins like a request.
+    // Bytes that are not a head: lone line feeds, zeros, and what begins like a request.
     for piece in [&b"\n\n\0\xff"[..], b"POST / HTTP/1.1\ncontent-length: 5\r\n\r\n", b"end"] {
         stream.write_all(piece).expect("taken");
         let mut back = vec![0; piece.len()];
@@ -431,6 +431,25 @@ fn methods_that_would_pass_the_checks_or_show_the_fields_are_refused() {
 
 const ATTACHE: &str = env!("CARGO_BIN_EXE_attache");
 
+/// The processes of the program that have this word in their command line.
+fn children(server: &Running, word: &str) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.child.id())).expect("Linux");
+    let of_thread = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children"));
+    let all: String = threads.flatten().filter_map(|thread| of_thread(thread).ok()).collect();
+    let has_word =
+        |id: &&str| std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains(word));
+    all.split_whitespace().filter(has_word).map(str::to_owned).collect()
+}
+
+/// Waits until something is so, and fails after 60 seconds.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn application_that_is_a_command_is_started_and_started_again_when_it_ends() {
     let backend = format!(
@@ -441,18 +460,9 @@ fn application_that_is_a_command_is_started_and_started_again_when_it_ends() {
     let server = Running::of(program(&["serve", "--listen", "127.0.0.1:0", "--config", &file]));
     let listed = || server.list("/mcp");
     assert_eq!(listed(), "HTTP/1.1 200 OK", "a request waits for the start");
-    let threads = std::fs::read_dir(format!("/proc/{}/task", server.child.id())).expect("Linux");
-    let of_thread = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children"));
-    let children: String = threads.flatten().filter_map(|thread| of_thread(thread).ok()).collect();
-    let is_app =
-        |id: &&str| std::fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains("--listen"));
-    let app = children.split_whitespace().find(is_app).expect("the application is a child").to_owned();
+    let app = children(&server, "--listen").first().expect("the application is a child").clone();
     assert!(Command::new("kill").args(["-9", &app]).status().expect("it runs").success());
-    let until = std::time::Instant::now() + Duration::from_secs(60);
-    while listed() != "HTTP/1.1 200 OK" {
-        assert!(std::time::Instant::now() < until, "it is not started again");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("it is started again", || listed() == "HTTP/1.1 200 OK");
     assert_eq!(status(&get(&server, "/readyz", "")), "200");
 }
 
@@ -520,6 +530,44 @@ fn handler_of_host_json_is_started_and_gets_the_requests_as_they_are() {
         // The front page of the handler: every path is forwarded.
         assert!(get(&server, "/", "").contains("Model Context Protocol"), "{name}");
     }
+}
+
+#[test]
+fn handler_ends_with_the_program_even_if_that_is_killed() {
+    let app = handler("killed", SHORT);
+    let server = Running::of(program(&["functions", "--listen", "127.0.0.1:0", app.to_str().expect("UTF-8")]));
+    assert_eq!(server.list("/mcp"), "HTTP/1.1 200 OK");
+    let handlers = children(&server, "serve");
+    assert_eq!(handlers.len(), 1, "{handlers:?}");
+    // The test kills the program with SIGKILL.
+    drop(server);
+    until("the handler lives on", || handlers.iter().all(|id| !std::path::Path::new(&format!("/proc/{id}")).exists()));
+}
+
+#[test]
+fn two_hundred_streams_at_once_fit_into_64_mib() {
+    let app = App::new(|stream, _| {
+        let _ = stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n6\r\ndata:a\r\n",
+        );
+        // The stream stays open until the proxy closes it.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let server = serve("streams", &app, "", "");
+    let streams: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address()).expect("it listens");
+            stream.write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("taken");
+            let answered = head(&mut stream);
+            assert_eq!(status(&answered), "200", "{answered}");
+            stream
+        })
+        .collect();
+    let memory = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).expect("Linux");
+    let resident =
+        memory.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    assert!(resident.is_some_and(|kilobytes: u64| kilobytes < 64 * 1024), "{resident:?} KiB");
+    drop(streams);
 }
 
 #[test]

@@ -1,18 +1,18 @@
 //! The HTTP transports: Streamable HTTP of revisions 2025-03-26 to 2026-07-28, and the transport of
 //! 2024-11-05.
 
+mod connection;
 mod connections;
-mod credential;
 mod endpoint;
 mod events;
 mod exchange;
+mod idle;
 mod old;
 mod response;
 mod session;
 mod stream;
 
-pub use credential::{Credential, TokenFuture, TokenRefusal, TokenSource};
-
+use super::credential::{Credential, TokenRefusal};
 use super::error::Error;
 use super::limits::{ClientLimits, NOTIFY_TIME, REDIRECTS, TOKENS};
 use super::outgoing::{Drive, Head, Outgoing, Sending};

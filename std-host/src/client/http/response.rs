@@ -1,6 +1,7 @@
 //! A response, and the connection that its body arrives on.
 
-use super::connections::{Connection, Connections};
+use super::connection::Connection;
+use super::idle::Idle;
 use crate::client::error::Error;
 use crate::https;
 use bytes::Bytes;
@@ -19,17 +20,12 @@ pub(super) struct Response {
     body: Incoming,
     /// The connection of the body, until the body has ended.
     connection: Option<Box<Connection>>,
-    connections: Arc<Connections>,
+    idle: Arc<Idle>,
 }
 
 impl Response {
-    pub(super) const fn new(
-        head: Parts,
-        body: Incoming,
-        connection: Box<Connection>,
-        connections: Arc<Connections>,
-    ) -> Self {
-        Self { head, body, connection: Some(connection), connections }
+    pub(super) const fn new(head: Parts, body: Incoming, connection: Box<Connection>, idle: Arc<Idle>) -> Self {
+        Self { head, body, connection: Some(connection), idle }
     }
 
     pub(super) const fn status(&self) -> StatusCode {
@@ -49,7 +45,7 @@ impl Response {
         if let Ok(None) = part
             && let Some(connection) = self.connection.take()
         {
-            self.connections.keep(connection);
+            self.idle.keep(connection);
         }
         part.map_err(|error| Error::Lost(https::causes(&error)))
     }

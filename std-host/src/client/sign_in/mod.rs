@@ -3,8 +3,8 @@
 mod kept;
 mod session;
 
+use super::credential::{TokenFuture, TokenRefusal, TokenSource};
 use super::error::Error;
-use super::http::{TokenFuture, TokenRefusal, TokenSource};
 use crate::clock::now;
 use crate::oauth::{
     Application, Attempt, Challenge, ClientAuth, Fetch, Issuer, Loopback, OAuthError, Protected, Request, issuer,
@@ -300,19 +300,32 @@ impl SignIn {
             return Err(OAuthError::NoPkce(issuer.issuer));
         }
         let scope = self.scope(challenge, &protected, &issuer, before);
-        let loopback = Loopback::bind(self.port).await?;
-        let redirect_uri = loopback.redirect_uri();
-        let client = register(&fetch, &issuer, &self.application, &redirect_uri, &scope).await?;
         // Entra ID refuses `resource` (AADSTS9010010): there, the scope names the resource.
         let resource = Some(protected.resource).filter(|_| !issuer.is_entra());
+        let session = self.authorized(on_page, &fetch, issuer, resource, scope).await?;
+        if let Some(kept) = &self.kept {
+            let _turn = kept.turn().await?;
+            kept.write(&session)?;
+        }
+        state.session = Some(session);
+        Ok(true)
+    }
+
+    /// Shows the person the page, waits for the code, and exchanges it for tokens.
+    async fn authorized(
+        &self,
+        on_page: &OnPage,
+        fetch: &Fetch,
+        issuer: Issuer,
+        resource: Option<String>,
+        scope: String,
+    ) -> Result<Session, OAuthError> {
+        let loopback = Loopback::bind(self.port).await?;
+        let redirect_uri = loopback.redirect_uri();
+        let client = register(fetch, &issuer, &self.application, &redirect_uri, &scope).await?;
         let attempt = Attempt::new()?;
-        let request = Request {
-            issuer: &issuer,
-            client_id: &client.client_id,
-            redirect_uri: &redirect_uri,
-            resource: resource.as_deref(),
-            scope: &scope,
-        };
+        let (client_id, resource) = (client.client_id.as_str(), resource.as_deref());
+        let request = Request { issuer: &issuer, client_id, redirect_uri: &redirect_uri, resource, scope: &scope };
         on_page(&issuer.issuer, request.url(&attempt)?.as_str());
         let verifier = attempt.verifier.clone();
         let code = loopback.code(attempt, issuer.clone()).await?;
@@ -322,11 +335,11 @@ impl SignIn {
             ("redirect_uri", &redirect_uri),
             ("code_verifier", &verifier),
         ];
-        form.extend(resource.as_deref().map(|resource| ("resource", resource)));
-        let tokens = token(&fetch, &issuer.token_endpoint, &client, &form).await?;
-        let session = Session {
+        form.extend(resource.map(|resource| ("resource", resource)));
+        let tokens = token(fetch, &issuer.token_endpoint, &client, &form).await?;
+        Ok(Session {
             url: self.url.as_str().to_owned(),
-            resource,
+            resource: resource.map(str::to_owned),
             issuer: issuer.issuer,
             token_endpoint: issuer.token_endpoint,
             revocation_endpoint: issuer.revocation_endpoint,
@@ -335,13 +348,7 @@ impl SignIn {
             tokens,
             obtained: now(),
             is_signed_in: true,
-        };
-        if let Some(kept) = &self.kept {
-            let _turn = kept.turn().await?;
-            kept.write(&session)?;
-        }
-        state.session = Some(session);
-        Ok(true)
+        })
     }
 
     // MCP 2025-11-25 basic/authorization, "Scope selection": the scopes of the challenge, then those of the metadata, then none.

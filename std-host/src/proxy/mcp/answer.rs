@@ -29,7 +29,7 @@ impl McpPolicy {
         if !due.is_filtered && due.refused.is_empty() {
             return Ok(answer);
         }
-        // An application may encode its answers although nobody has asked for it.
+        // An application may encode its answers although the request does not accept that.
         if answer.headers().contains_key(CONTENT_ENCODING) {
             return withheld("it has a content encoding");
         }

@@ -1,6 +1,8 @@
 //! The sign-in pages, as browsers and attackers use them.
 
 mod double;
+#[cfg(target_os = "linux")]
+mod memory;
 
 use attache_host::auth::{Auth, Caller, Keys, Unauthenticated};
 use attache_host::authorization_server::Upstream;
