@@ -87,6 +87,7 @@ pub(super) fn assemble(
         let exposed =
             exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
         faults.or_default(exposed);
+        faults.or_default(apart(config, endpoint, reach));
         if let Some(proxied) = &endpoint.proxy {
             let site = Site {
                 endpoint,
@@ -139,7 +140,7 @@ pub(super) fn assemble(
         router = pages.around(router);
     }
     if let Some(server) = sign_in {
-        router = router.merge(server.hosts(all_hosts(config, reach)).routes());
+        router = router.merge(server.hosts(sign_in_hosts(config, reach)).routes());
     }
     if let Some(file) = &config.administered {
         match key_files.of(file) {
@@ -393,6 +394,43 @@ fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Resul
 fn hosts(endpoint: &ServerConfig, reach: &Reach) -> Vec<String> {
     let own: &[&str] = if reach.is_local { attache_core::http::LOOPBACK } else { &[] };
     own.iter().map(ToString::to_string).chain(endpoint.hosts.clone()).collect()
+}
+
+/// The host of the authorization server.
+fn sign_in_host(config: &Config) -> Option<String> {
+    let issuer = reqwest::Url::parse(&config.sign_in.as_ref()?.issuer).ok()?;
+    issuer.host_str().map(str::to_owned)
+}
+
+/// The host names of the authorization server: its own, and those of the servers, unless pages of an application are there.
+fn sign_in_hosts(config: &Config, reach: &Reach) -> Vec<String> {
+    let own = sign_in_host(config);
+    let others = all_hosts(config, reach);
+    match config.servers.iter().any(|endpoint| endpoint.proxy.is_some()) {
+        true => own.into_iter().collect(),
+        false if others.is_empty() => others,
+        false => others.into_iter().chain(own).collect(),
+    }
+}
+
+/// Refuses a proxied application on the host of the authorization server: in the browser of a person, its pages could read and send
+/// the pages of the sign-in.
+fn apart(config: &Config, endpoint: &ServerConfig, reach: &Reach) -> Result<(), Fault> {
+    let (Some(host), Some(_), Some(sign_in)) = (sign_in_host(config), &endpoint.proxy, &config.sign_in) else {
+        return Ok(());
+    };
+    let names = hosts(endpoint, reach);
+    if !names.is_empty() && !names.contains(&host) {
+        return Ok(());
+    }
+    let (issuer, path) = (&sign_in.issuer, &endpoint.path);
+    Err(Fault::at(
+        endpoint.path_origin().clone(),
+        format!(
+            "auth.server.issuer {issuer} has the host of {path}, which is an application (mode = \"proxy\") whose pages could act as the \
+             sign-in: give the sign-in a host of its own, such as https://signin.example, and name the hosts of {path} in allow_host"
+        ),
+    ))
 }
 
 /// The host names that any of the servers accepts. Empty if one of them accepts any.

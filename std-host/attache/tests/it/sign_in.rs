@@ -162,6 +162,41 @@ fn exchange(server: &Running, request: &str, body: &str) -> (String, String) {
 }
 
 #[test]
+fn sign_in_has_a_host_of_its_own_beside_an_application() {
+    let files = Files::new("apart");
+    let check = |hosts: &str, mode: &str| {
+        let server = format!(
+            r#"
+            [[server]]
+            path = "/"
+            {mode}
+            allow_host = [{hosts}]
+            auth = {{ resource = "https://app.example/" }}
+            [[server.backend]]
+            name = "app"
+            url = "http://127.0.0.1:9"
+            "#
+        );
+        files.write("attache.toml", &server);
+        let mut command = attache(&["check", "--listen", "127.0.0.1:0", "--config", &files.path("attache.toml")]);
+        let of_server = ["--auth-resource", "--path", "--allow-host"];
+        let flags: Vec<_> = files.flags().into_iter().filter(|(flag, _)| !of_server.contains(flag)).collect();
+        let run = command.args(arguments(&flags)).output().expect("it runs");
+        (run.status.success(), String::from_utf8_lossy(&run.stderr).into_owned())
+    };
+    for (hosts, mode, is_good) in [
+        (r#""app.example""#, r#"mode = "proxy""#, true),
+        (r#""app.example", "gw.example""#, r#"mode = "proxy""#, false),
+        (r#""gw.example""#, r#"mode = "proxy""#, false),
+        (r#""gw.example""#, "", true),
+    ] {
+        let (success, said) = check(hosts, mode);
+        assert_eq!(success, is_good, "{hosts} {mode}: {said}");
+        assert!(is_good || said.contains("a host of its own"), "{hosts} {mode}: {said}");
+    }
+}
+
+#[test]
 fn each_server_has_its_own_issuer_audience_and_scopes() {
     let files = Files::new("several");
     let servers = r#"
