@@ -1,8 +1,11 @@
-//! Limits of what a child and its descendants may use. They are watched through `/proc`.
+//! Limits of what a child and its descendants may use. They are watched through `/proc`, and the
+//! kernel holds them where control groups are delegated to this program.
 //!
 //! `RLIMIT_AS` is not used: Node.js reserves more address space than it uses, and does not start under
 //! such a limit.
 
+#[cfg(target_os = "linux")]
+use super::control_group::{ControlGroup, Delegated, Limits};
 use super::group::Group;
 use super::limits::{CAPS_CHECK, CPU_BURST, CPU_CHECK};
 use super::process_table::{Usage, usage};
@@ -48,8 +51,11 @@ impl Caps {
         let Some(id) = group.id().filter(|_| *self != Self::default()) else {
             return core::future::pending().await;
         };
-        let every = if self.cpu.is_some() { CPU_CHECK } else { CAPS_CHECK };
-        let mut throttle = self.cpu.map(Throttle::new);
+        // It lives as long as this future.
+        let control_group = self.control_group(id);
+        let watched_cpu = self.cpu.filter(|_| control_group.is_none());
+        let every = if watched_cpu.is_some() { CPU_CHECK } else { CAPS_CHECK };
+        let mut throttle = watched_cpu.map(Throttle::new);
         loop {
             sleep(every).await;
             // Reading the process table takes a few milliseconds.
@@ -61,6 +67,20 @@ impl Caps {
                 group.signal(signal);
             }
         }
+    }
+
+    /// Puts a child into a control group with these limits, if control groups are delegated.
+    #[cfg(target_os = "linux")]
+    fn control_group(&self, child: u32) -> Option<ControlGroup> {
+        let limits = Limits { memory: self.memory, processes: self.processes, cpu: self.cpu };
+        let made = Delegated::find()?.group(child, limits);
+        made.inspect_err(|error| tracing::warn!(%error, "a child has no control group: its limits are watched alone"))
+            .ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    const fn control_group(&self, _: u32) -> Option<()> {
+        None
     }
 
     fn reason(&self, used: Usage) -> Option<String> {

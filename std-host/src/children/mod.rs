@@ -34,6 +34,8 @@
 //! ```
 
 mod caps;
+#[cfg(target_os = "linux")]
+mod control_group;
 mod ending;
 mod group;
 pub mod limits;
