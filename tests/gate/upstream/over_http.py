@@ -184,9 +184,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         session = self.server.by_id.get(self.path.removeprefix(OLD_POSTS))
         if not self.path.startswith(OLD_POSTS) or session is None:
             return self.whole(405, "text/plain", b"", {"allow": "GET"})
+        reply = Queued(session.stream)
+        is_request = isinstance(message, dict) and "method" in message and "id" in message
+        if not is_request:
+            # The client sends its next message when this one was taken, so it counts from here on.
+            session.receive(message, reply)
         self.whole(202, "text/plain", b"Accepted")
         self.wfile.flush()
-        threading.Thread(target=session.receive, args=(message, Queued(session.stream)), daemon=True).start()
+        if is_request:
+            threading.Thread(target=session.receive, args=(message, reply), daemon=True).start()
 
     def events(self, out):
         """Sends what is put into the queue, until the client has gone."""
