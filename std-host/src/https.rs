@@ -1,6 +1,7 @@
 //! Outgoing HTTPS: the one place that configures TLS for clients.
 
 use core::fmt;
+#[cfg(feature = "discovery")]
 use reqwest::redirect;
 use std::sync::Arc;
 use tokio_rustls::rustls;
@@ -22,6 +23,7 @@ pub(crate) fn config(tls: bool) -> Result<rustls::ClientConfig, String> {
 }
 
 /// Returns the builder of a client that follows no redirects and uses no proxy, with the TLS settings of [`config`].
+#[cfg(feature = "discovery")]
 pub(crate) fn builder(tls: bool) -> Result<reqwest::ClientBuilder, String> {
     let config = config(tls)?;
     Ok(reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(config))

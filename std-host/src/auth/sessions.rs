@@ -20,7 +20,8 @@ pub(crate) trait Sessions: Send + Sync + fmt::Debug {
     fn draw_from(&self, budget: &Budget);
 }
 
-/// The session of a request.
+/// The session of a request. Only sign-in pages have sessions.
+#[cfg_attr(not(feature = "authorization-server"), expect(dead_code, reason = "there are no sign-in pages"))]
 pub(crate) enum Session<'s> {
     /// The request has no session.
     None,

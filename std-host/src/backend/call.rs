@@ -6,6 +6,7 @@ use crate::call::{Sealer, SpanIds, TraceContext, is_reserved};
 use crate::offer::{Called, Changes};
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
+#[cfg(feature = "client")]
 use bytes::Bytes;
 use core::fmt;
 use serde::Serialize;
@@ -132,6 +133,7 @@ impl Call {
     }
 
     /// The arguments, as a part of the body. `{}` for a resource.
+    #[cfg(feature = "client")]
     pub(crate) fn raw_arguments(&self) -> Bytes {
         match self.uri {
             None => self.sealer.binding().subject().clone(),
@@ -140,6 +142,7 @@ impl Call {
     }
 
     /// Whether the client has declared no capability for this call.
+    #[cfg(feature = "client")]
     pub(crate) fn declares_nothing(&self) -> bool {
         self.called.asking.declares_nothing()
     }

@@ -118,6 +118,7 @@ impl Asking {
     }
 
     /// Whether the client has declared no capability.
+    #[cfg(feature = "client")]
     pub(crate) fn declares_nothing(&self) -> bool {
         match &self.asked {
             Way::Result(declared) => matches!(&**declared, b"" | b"{}"),

@@ -7,7 +7,9 @@ mod layer;
 mod rates;
 
 pub(crate) use checks::{Checks, Out};
-pub(crate) use head::{HeadRefusal, Relayed, facts, is_relayed, size};
+#[cfg(feature = "axum")]
+pub(crate) use head::Relayed;
+pub(crate) use head::{HeadRefusal, facts, is_relayed, size};
 pub use head::{OverTls, Peer};
 #[cfg(feature = "proxy")]
 pub(crate) use layer::Challenger;

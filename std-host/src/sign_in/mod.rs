@@ -1,5 +1,5 @@
 //! Sign-in pages for people with a browser (feature `authorization-server`): the paths `/.auth/*` of the function platform. A person
-//! signs in at a provider, and a sealed cookie is their session. Behind [`Door`](crate::http::Door) and at MCP endpoints, the person
+//! signs in at a provider, and a sealed cookie is their session. Behind [`Door`] and at MCP endpoints, the person
 //! is the caller.
 //!
 //! ```

@@ -30,6 +30,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
 }
 
 /// Creates a directory, and those above it.
+#[cfg(feature = "oauth-client")]
 pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }

@@ -70,6 +70,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
 }
 
 /// Creates a directory, and those above it, that only its owner may enter.
+#[cfg(feature = "oauth-client")]
 pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
