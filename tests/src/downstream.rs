@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tower_service::Service as _;
 
-/// What the token endpoint answers to a request for a person.
+/// The answer of the token endpoint to a request for a person.
 #[derive(Clone, Debug, Default)]
 enum Reply {
     /// A token that is valid for an hour.

@@ -65,7 +65,7 @@ async fn beside<T>(plug: Plug, test: impl Future<Output = T>) -> T {
 #[tokio::test]
 async fn client_calls_tools_of_a_board_on_a_port() {
     let (port, mut plug) = port();
-    // What a board says at its start is not a message, and neither is half a line.
+    // Lines that a board prints at its start are not messages, and neither is half a line.
     plug.to_host.write_all(b"boot: 1.2.3\r\n{\"jsonrpc\":").await.expect("written");
     let test = async {
         let client = Client::builder("test", "1").serial(&port).await.expect("the board answers");

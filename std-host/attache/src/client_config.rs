@@ -28,7 +28,7 @@ pub(super) enum Client {
     Foundry,
 }
 
-/// What the operator wants to be written.
+/// The wishes of the operator for the document.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted<'w> {
     pub(super) client: Client,

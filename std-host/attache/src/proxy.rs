@@ -21,7 +21,7 @@ pub(super) struct PreparedApp {
     is_needed: bool,
 }
 
-/// What the routes of a server are built from.
+/// The parts from which the routes of a server are built.
 pub(super) struct Site<'a> {
     pub(super) endpoint: &'a ServerConfig,
     pub(super) hosts: Vec<String>,

@@ -23,7 +23,7 @@ pub(super) struct Client {
     pub(super) is_confidential: bool,
 }
 
-/// How a client became known.
+/// The way in which a client became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// It has registered itself.
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     ByOperator,
 }
 
-/// What a client has shown about itself, apart from its id.
+/// The proof of a client about itself, apart from its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// Nothing: it has no secret.

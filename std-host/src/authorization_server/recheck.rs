@@ -26,7 +26,7 @@ impl Recheck {
     }
 }
 
-/// What follows from the answer of the issuer.
+/// The consequence of the answer of the issuer.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// The issuer knows the person, and this is the next proof.

@@ -45,7 +45,7 @@ impl Delegated {
         let directory = own.parent()?;
         let enabled = fs::read_to_string(directory.join("cgroup.subtree_control")).ok()?;
         let has_all = CONTROLLERS.iter().all(|controller| enabled.split_whitespace().any(|word| word == *controller));
-        // The root of the hierarchy is nobody's to delegate.
+        // The root of the hierarchy cannot be delegated.
         let is_root = !directory.join("cgroup.type").exists();
         let group = Self(directory.to_owned());
         let is_usable = has_all && !is_root && ControlGroup::make(&group.name("probe"), Limits::default()).is_ok();

@@ -29,7 +29,7 @@ pub(super) struct Head {
     pub(super) credential: Option<Credential>,
 }
 
-/// Who polls the future that sends a request and reads its answer.
+/// The party that polls the future which sends a request and reads its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Drive {
     /// A task of its own, so that the request makes progress while its caller does something else.

@@ -122,7 +122,7 @@ impl SerialPort {
             modes.set_speed(self.baud)?;
             tcsetattr(&port, OptionalActions::Now, &modes)?;
             ioctl_tiocexcl(&port)?;
-            // What a board has said before is not an answer.
+            // Bytes that a board has sent before are not an answer.
             tcflush(&port, QueueSelector::IOFlush)
         };
         set_up().map_err(|error| failed(error.into()))?;

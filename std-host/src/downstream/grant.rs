@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// How a token for another server is got.
+/// The way to get a token for another server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Grant {
@@ -17,7 +17,7 @@ pub enum Grant {
     OnBehalfOf,
 }
 
-/// What a token is requested for.
+/// The target of a token.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'w> {
     pub(super) resource: Option<&'w str>,

@@ -172,7 +172,7 @@ impl AppBuilder {
         Ok((Engine::Workers(pool), reported))
     }
 
-    /// How the handler of an app is started that is a server of its own.
+    /// The command of a handler that is a server of its own.
     ///
     /// # Errors
     /// If the app has functions as well, or its program is not set.

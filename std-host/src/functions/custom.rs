@@ -135,7 +135,7 @@ impl Handler {
     }
 }
 
-/// How the handler of an app is started.
+/// The command of the handler of an app.
 pub(super) fn recipe(
     app: Arc<str>,
     levels: Arc<[(String, i32)]>,

@@ -11,7 +11,7 @@ tokio::task_local! {
     static REQUEST: OfRequest;
 }
 
-/// What functions see of a request.
+/// The part of a request that functions see.
 #[derive(Clone, Debug)]
 pub struct OfRequest {
     pub(super) headers: HeaderMap,

@@ -22,7 +22,7 @@ struct Parameter {
     constraints: Vec<Constraint>,
 }
 
-/// What a parameter takes of a path.
+/// The part of a path that a parameter takes.
 #[derive(Clone, Debug)]
 enum Takes {
     One,

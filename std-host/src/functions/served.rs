@@ -62,7 +62,7 @@ impl Drop for Served {
     }
 }
 
-/// How a process is started that serves HTTP.
+/// The command of a process that serves HTTP.
 #[derive(Debug)]
 pub(crate) struct Recipe {
     /// The name in the log.
@@ -75,7 +75,7 @@ pub(crate) struct Recipe {
     pub(crate) told: Told,
 }
 
-/// How the process is told its port.
+/// The way to tell the process its port.
 #[derive(Debug)]
 pub(crate) enum Told {
     /// By the variables of the platform. `root` is the directory of the app.

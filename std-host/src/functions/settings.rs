@@ -127,7 +127,7 @@ impl HostFile {
             }
         }
         if has_profile {
-            // What the profile sets, unless the file says otherwise.
+            // The settings of the profile, unless the file says otherwise.
             host.custom.as_mut().ok_or("configurationProfile needs a customHandler")?.use_profile();
             host.route_prefix.get_or_insert_default();
         }

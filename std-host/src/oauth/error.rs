@@ -46,7 +46,7 @@ pub enum OAuthError {
         error: String,
         /// Its description.
         description: Option<String>,
-        /// What the person has to do: `claims`, or a `suberror` of Entra ID.
+        /// The step that the person has to take: `claims`, or a `suberror` of Entra ID.
         demand: Option<Demand>,
     },
     /// The person, or the authorization server, has not allowed the access. Holds the error code.
@@ -67,7 +67,7 @@ pub enum OAuthError {
     Store(String),
 }
 
-/// What an authorization server demands of the person before it issues a token.
+/// The demand of an authorization server on the person before it issues a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Demand {

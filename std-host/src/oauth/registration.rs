@@ -7,7 +7,7 @@ use super::token::{ClientAuth, Method};
 use serde::Deserialize;
 use serde_json::json;
 
-/// What the operator or the author of the client has registered beforehand.
+/// The registration that the operator or the author of the client has made beforehand.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Application {
     /// The name that people see on the consent page.

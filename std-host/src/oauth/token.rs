@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// How a client authenticates at a token endpoint.
+/// The authentication of a client at a token endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum Method {
     /// A public client, which sends its id alone.

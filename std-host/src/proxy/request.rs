@@ -84,7 +84,7 @@ const fn via(version: Version) -> &'static str {
     }
 }
 
-/// How the client has reached this program, for the fields `X-Forwarded-*`.
+/// The way by which the client has reached this program, for the fields `X-Forwarded-*`.
 struct OriginOfClient {
     address: Option<HeaderValue>,
     host: Option<HeaderValue>,
@@ -92,7 +92,7 @@ struct OriginOfClient {
 }
 
 impl OriginOfClient {
-    /// Reads the head before it is cleaned. What a trusted proxy says is believed.
+    /// Reads the head before it is cleaned. The statements of a trusted proxy are believed.
     fn of(fields: &HeaderMap, extensions: &Extensions, host: Option<HeaderValue>) -> Self {
         let by_proxy = |name: &HeaderName| {
             let mut values = fields.get_all(name).iter().filter(|_| extensions.get::<Proxied>().is_some());

@@ -175,7 +175,7 @@ pub(super) async fn present(
     }
 }
 
-/// What a person who cannot be signed in is told.
+/// The text for a person who cannot be signed in.
 pub(super) fn not_signed_in(provider: &Provider, refused: NotSignedIn) -> Why {
     tracing::warn!(provider = provider.name, reason = ?refused, "a person was not signed in");
     match refused {

@@ -29,7 +29,7 @@ pub(crate) struct Backend {
     pub(crate) prefix: String,
     pub(crate) place: Place,
     pub(crate) token_file: Option<PathBuf>,
-    /// How tokens for calls are got.
+    /// The way to get tokens for calls.
     pub(crate) auth: Option<BackendAuth>,
     /// Header fields of each HTTP request.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,

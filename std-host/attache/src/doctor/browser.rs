@@ -1,4 +1,4 @@
-//! What a client in a browser meets: the preflight, and the headers that it can read.
+//! Checks for clients in a browser: the preflight, and the headers that they can read.
 
 use super::challenge::{BROWSER, First};
 use super::finding::Code;

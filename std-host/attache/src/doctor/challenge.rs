@@ -12,7 +12,7 @@ use serde_json::json;
 use std::time::SystemTime;
 use url::Url;
 
-/// What the server answered to the first request.
+/// The answer of the server to the first request.
 #[derive(Debug)]
 pub(super) struct First {
     /// The answer; with an `origin`, so that the headers for browsers are there.

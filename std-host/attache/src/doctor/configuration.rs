@@ -10,7 +10,7 @@ use crate::config::Config;
 use attache_core::auth::ANY;
 use url::Url;
 
-/// What the configuration of a server says.
+/// The part of a configuration that is compared.
 #[derive(Debug)]
 pub(super) struct Configured {
     /// The URL that clients use.

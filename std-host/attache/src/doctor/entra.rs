@@ -1,4 +1,4 @@
-//! What differs at Microsoft Entra ID.
+//! Checks that apply to Microsoft Entra ID only.
 
 use super::finding::Code;
 use super::report::Step;

@@ -3,7 +3,7 @@
 use core::fmt;
 use serde::Serialize;
 
-/// What a finding means for clients.
+/// The effect of a finding on clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
@@ -37,14 +37,14 @@ macro_rules! findings {
                 }
             }
 
-            /// What a client expects.
+            /// The behaviour that a client expects.
             pub(super) const fn right(self) -> &'static str {
                 match self {
                     $(Self::$name => $right,)*
                 }
             }
 
-            /// What the operator can do.
+            /// The remedy.
             pub(super) const fn remedy(self) -> &'static str {
                 match self {
                     $(Self::$name => $remedy,)*

@@ -57,7 +57,7 @@ pub(super) enum NoAnswer {
     NotHttp(String),
 }
 
-/// How much of a body is read.
+/// The part of a body that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Whole,

@@ -20,7 +20,7 @@ pub(super) enum Step {
     Browser,
 }
 
-/// What was seen, and what is wrong with it.
+/// An observation, and the finding if something is wrong.
 #[derive(Debug)]
 pub(super) struct Observation {
     step: Step,

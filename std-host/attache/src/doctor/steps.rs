@@ -10,7 +10,7 @@ use core::time::Duration;
 const WALK_TIME: Duration = Duration::from_secs(25);
 
 impl Walk<'_> {
-    /// Walks all steps. What was seen until the timeout is in the report.
+    /// Walks all steps. After the timeout, the report has the observations until then.
     pub(super) async fn run(mut self, configured: Option<&Result<Configured, String>>) {
         if tokio::time::timeout(WALK_TIME, self.steps(configured)).await.is_err() {
             self.report.found(Step::Connection, Code::GaveUp, "the examination took too long");

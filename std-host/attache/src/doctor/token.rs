@@ -198,7 +198,7 @@ impl Walk<'_> {
     }
 }
 
-/// What is wrong with a token if the server refuses it.
+/// The probable mistake of a token, if the server refuses it.
 #[derive(Debug)]
 pub(super) struct Suspicion {
     pub(super) code: Code,

@@ -1,4 +1,4 @@
-//! What the steps share: the server, the credential, and the report.
+//! The state that all steps share: the server, the credential, and the report.
 
 use super::finding::Code;
 use super::http::{Answer, Body, Http, NoAnswer};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub(super) struct Files {
     pub(super) taken: Vec<Taken>,
-    /// Paths that were left out, each with the reason. What a directory holds is not listed.
+    /// Paths that were left out, each with the reason. The files of a directory that was left out are not listed.
     pub(super) left: Vec<(String, &'static str)>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Taken {
     pub(super) is_executable: bool,
 }
 
-/// What a package leaves out besides secrets.
+/// Files other than secrets that a package leaves out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaves<'l> {
     /// Whether the packages of Node.js are installed where the app runs.

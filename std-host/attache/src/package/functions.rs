@@ -28,7 +28,7 @@ pub(super) struct Zip {
     output: Option<PathBuf>,
 }
 
-/// How well files are compressed, of 10.
+/// The level of compression, of 10.
 const LEVEL: u8 = 6;
 
 impl Zip {

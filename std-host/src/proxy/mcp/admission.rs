@@ -17,7 +17,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-/// What becomes of a request.
+/// The decision about a request.
 pub(in crate::proxy) enum Admission {
     /// The proxy answers it.
     Answered(Response<Body>),

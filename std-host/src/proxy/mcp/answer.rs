@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Response, StatusCode};
 
-/// What the policy has to do with the answer to a request.
+/// The work of the policy on the answer to a request.
 pub(in crate::proxy) struct Due {
     is_filtered: bool,
     refused: Vec<String>,

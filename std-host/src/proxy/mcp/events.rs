@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 pub(super) struct Events {
     body: Body,
     policy: McpPolicy,
-    /// What is sent before the first event.
+    /// The bytes before the first event.
     first: Option<Bytes>,
     splitter: Splitter,
     has_ended: bool,

@@ -12,7 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the server answers. Texts may hold `{origin}`.
+/// The answers of the server. Texts may hold `{origin}`.
 pub(super) struct World {
     /// The path of the URL that the doctor gets.
     pub(super) path: &'static str,
