@@ -59,7 +59,7 @@ async fn connected(url: &str, signs_in: bool) -> Result<Client, Error> {
     }
 }
 
-/// A sign-in with the client of the scenario, at the suite's authorization server, which asks nobody.
+/// A sign-in with the client of the scenario, at the suite's authorization server, which shows no page to a person.
 fn sign_in(url: &str) -> Result<SignIn, Error> {
     let context: Value = std::env::var("MCP_CONFORMANCE_CONTEXT")
         .ok()

@@ -2,6 +2,7 @@
 //! redirect, and is bounded in bytes and time.
 
 use bytes::Bytes;
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -57,6 +58,23 @@ pub(super) enum NoAnswer {
     NotHttp(String),
 }
 
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forbidden => "is an address of this machine",
+            Self::TooSlow => "no answer within three seconds",
+            Self::TooLarge => "the answer is too large",
+            Self::NameNotFound(why)
+            | Self::NotReachable(why)
+            | Self::TlsNotSpoken(why)
+            | Self::Untrusted(why)
+            | Self::Expired(why)
+            | Self::OtherName(why)
+            | Self::NotHttp(why) => why,
+        })
+    }
+}
+
 /// The part of a body that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
@@ -73,7 +91,7 @@ impl Http {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut authorities = Vec::new();
         if let Some(file) = ca {
-            let failed = |error: &dyn core::fmt::Display| format!("--ca {}: {error}", file.display());
+            let failed = |error: &dyn fmt::Display| format!("--ca {}: {error}", file.display());
             for certificate in CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))? {
                 authorities.push(certificate.map_err(|error| failed(&error))?);
             }

@@ -72,7 +72,7 @@ impl Walk<'_> {
                     return None;
                 }
                 Err(why) => {
-                    silent = Some(format!("{place}: {why:?}"));
+                    silent = Some(format!("{place}: {why}"));
                     break;
                 }
             };
@@ -141,7 +141,7 @@ impl Walk<'_> {
                 return None;
             }
             Err(why) => {
-                self.report.found(Step::Issuer, Code::KeysMissing, format!("{url}: {why:?}"));
+                self.report.found(Step::Issuer, Code::KeysMissing, format!("{url}: {why}"));
                 return None;
             }
         };

@@ -28,19 +28,19 @@ impl Walk<'_> {
 
     /// Adds the finding for a request that was not answered.
     pub(super) fn unanswered(&mut self, step: Step, url: &Url, why: &NoAnswer) {
-        let (code, detail) = match why {
-            NoAnswer::Forbidden => (Code::IssuerForbidden, "is an address of this machine"),
-            NoAnswer::NameNotFound(why) => (Code::NameNotFound, why.as_str()),
-            NoAnswer::NotReachable(why) => (Code::NotReachable, why.as_str()),
-            NoAnswer::TooSlow => (Code::NoAnswer, "no answer within three seconds"),
-            NoAnswer::TooLarge => (Code::AnswerTooLarge, "the answer is too large"),
-            NoAnswer::TlsNotSpoken(why) => (Code::TlsNotSpoken, why.as_str()),
-            NoAnswer::Untrusted(why) => (Code::CertificateUntrusted, why.as_str()),
-            NoAnswer::Expired(why) => (Code::CertificateExpired, why.as_str()),
-            NoAnswer::OtherName(why) => (Code::CertificateOtherName, why.as_str()),
-            NoAnswer::NotHttp(why) => (Code::NotHttp, why.as_str()),
+        let code = match why {
+            NoAnswer::Forbidden => Code::IssuerForbidden,
+            NoAnswer::NameNotFound(_) => Code::NameNotFound,
+            NoAnswer::NotReachable(_) => Code::NotReachable,
+            NoAnswer::TooSlow => Code::NoAnswer,
+            NoAnswer::TooLarge => Code::AnswerTooLarge,
+            NoAnswer::TlsNotSpoken(_) => Code::TlsNotSpoken,
+            NoAnswer::Untrusted(_) => Code::CertificateUntrusted,
+            NoAnswer::Expired(_) => Code::CertificateExpired,
+            NoAnswer::OtherName(_) => Code::CertificateOtherName,
+            NoAnswer::NotHttp(_) => Code::NotHttp,
         };
-        self.report.found(step, code, format!("{}: {detail}", without_query(url)));
+        self.report.found(step, code, format!("{}: {why}", without_query(url)));
     }
 }
 

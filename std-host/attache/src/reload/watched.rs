@@ -29,7 +29,7 @@ impl Watched {
         Self { files, reported: last.clone(), last }
     }
 
-    /// Waits until the content of a file has changed. Waits for ever if there are no files.
+    /// Waits until the content of a file has changed. Never returns if no file is watched.
     pub(super) async fn changed(&mut self) {
         if self.files.is_empty() {
             return core::future::pending().await;

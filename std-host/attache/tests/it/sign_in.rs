@@ -1,6 +1,8 @@
 //! The program as an authorization server in front of another issuer: its settings, and what stops the start.
 
+use crate::running::private_files::PrivateFiles;
 use crate::running::{Running, attache};
+use core::ops::Deref;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,14 +10,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 /// A directory with the files that the server needs.
-struct Files(PathBuf);
+struct Files(PrivateFiles);
 
 impl Files {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("attache-sign-in-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a directory");
-        let files = Self(path);
+        let files = Self(PrivateFiles::new(&format!("sign-in-{name}")));
         let key = attache_host::authorization_server::new_signing_key();
         let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key);
         files.write("signing.pem", &format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n"));
@@ -27,15 +26,6 @@ impl Files {
         files.write("clients.json", &format!("[{}]", client.replace("SECRET", &"0f".repeat(32))));
         files.write("short.json", &format!("[{client}]"));
         files
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("UTF-8").to_owned()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("written");
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).expect("a mode");
     }
 
     /// The flags of a good configuration.
@@ -58,9 +48,11 @@ impl Files {
     }
 }
 
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+impl Deref for Files {
+    type Target = PrivateFiles;
+
+    fn deref(&self) -> &PrivateFiles {
+        &self.0
     }
 }
 

@@ -1,35 +1,22 @@
 //! The sign-in pages of the program: their settings, and what stops the start.
 
+use crate::running::private_files::PrivateFiles;
 use crate::running::{Running, attache};
+use core::ops::Deref;
 use serde_json::json;
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 /// A directory with a configuration and the files that it names.
-struct Files(PathBuf);
+struct Files(PrivateFiles);
 
 impl Files {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("attache-pages-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a directory");
-        let files = Self(path);
+        let files = Self(PrivateFiles::new(&format!("pages-{name}")));
         files.write("seal.key", &"0f".repeat(32));
         files.write("secret", "s3cret\n");
         files.write("empty", "\n");
         files
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("UTF-8").to_owned()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("written");
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).expect("a mode");
     }
 
     /// A good configuration.
@@ -70,9 +57,11 @@ client_secret_file = "{secret}"
     }
 }
 
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+impl Deref for Files {
+    type Target = PrivateFiles;
+
+    fn deref(&self) -> &PrivateFiles {
+        &self.0
     }
 }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses some of it")]
 
 pub mod http2;
+#[cfg(unix)]
+pub mod private_files;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
